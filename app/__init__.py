@@ -1,0 +1,1 @@
+"""PenPress: tells handwritten from typed text in document images."""

@@ -1,0 +1,100 @@
+"""Runs a bundle: images in, predictions out. The only module that imports onnxruntime."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as ort
+from PIL.Image import Image
+
+from app.errors import BundleError
+from app.inference.bundle import MODEL, Description, read_description
+from app.preprocess import read_image, to_batch
+from app.tasks import Prediction
+
+BATCH = 16
+PROBE_TOLERANCE = 0.01  # other processors and releases of onnxruntime round differently, never by this much
+Logits = NDArray[np.float32]
+OPENING_ERRORS = (
+    ort.Fail,
+    ort.InvalidArgument,
+    ort.InvalidGraph,
+    ort.InvalidProtobuf,
+    ort.NoSuchFile,
+    ort.NotImplemented,
+    ort.RuntimeException,
+)
+
+
+class Recogniser:
+    """A loaded bundle. Thread-safe: onnxruntime sessions may run from several threads at once."""
+
+    def __init__(self, description: Description, session: onnxruntime.InferenceSession) -> None:
+        """Keep what `load` has read and checked."""
+        self.description = description
+        self._session = session
+        self._input = session.get_inputs()[0].name
+
+    @classmethod
+    def load(cls, directory: Path, threads: int = 0) -> Self:
+        """Read and check the bundle in *directory* and open its model; raises BundleError."""
+        description = read_description(directory)
+        return cls(description, open_session(directory / MODEL, threads))
+
+    def predict(self, images: Sequence[Image]) -> list[Prediction]:
+        """Recognise RGB images, in order; each answer keeps the most probable label and its calibrated confidence."""
+        return [self._decide(row) for row in self.probabilities(images)]
+
+    def probabilities(self, images: Sequence[Image]) -> Logits:
+        """Calibrated probabilities of shape (n, labels), in label order."""
+        return softmax(self.logits(images) / np.float32(self.description.temperature))
+
+    def logits(self, images: Sequence[Image]) -> Logits:
+        """The network's outputs before calibration, of shape (n, labels), in batches of at most 16 images."""
+        rows = [self._run(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
+        return np.concatenate(rows) if rows else np.empty((0, len(self.description.labels)), np.float32)
+
+    def check_probes(self, directory: Path) -> None:
+        """Raise BundleError when the probe images of the bundle do not give the recorded probabilities."""
+        for probe in self.description.probes:
+            found = self.probabilities([read_image((directory / probe.file).read_bytes())])[0]
+            if not np.allclose(found, probe.probabilities, rtol=0, atol=PROBE_TOLERANCE):
+                message = f"probe {probe.file} gives {found.tolist()}, recorded are {list(probe.probabilities)}"
+                raise BundleError(message)
+
+    def _run(self, images: Sequence[Image]) -> Logits:
+        batch = to_batch(images, self.description.image)
+        return np.asarray(self._session.run(None, {self._input: batch})[0], np.float32)
+
+    def _decide(self, row: Logits) -> Prediction:
+        labels, threshold = self.description.labels, self.description.uncertain_below
+        best = int(row.argmax())
+        confidence = float(row[best])
+        reasons = (f"confidence {confidence:.3f} is below the threshold {threshold:.3f}",)
+        return Prediction(
+            label=labels[best],
+            confidence=confidence,
+            probabilities=dict(zip(labels, map(float, row), strict=True)),
+            uncertain=confidence < threshold,
+            reasons=reasons if confidence < threshold else (),
+        )
+
+
+def open_session(model: Path, threads: int = 0) -> onnxruntime.InferenceSession:
+    """Open an ONNX file on the CPU with *threads* threads (0: onnxruntime's choice); raises BundleError."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    try:
+        return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    except OPENING_ERRORS as error:
+        message = f"{model} cannot be opened by onnxruntime: {error}"
+        raise BundleError(message) from error
+
+
+def softmax(logits: Logits) -> Logits:
+    """Probabilities along the last axis."""
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True), np.float32)

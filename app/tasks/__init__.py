@@ -1,0 +1,8 @@
+"""The recognition tasks of PenPress, listed by hand: a new recogniser is one file here and one line in `TASKS`."""
+
+from app.tasks.base import Gate, Kind, Predict, Prediction, Task
+from app.tasks.document_type import DOCUMENT_TYPE
+
+TASKS = {task.name: task for task in (DOCUMENT_TYPE,)}
+
+__all__ = ["DOCUMENT_TYPE", "TASKS", "Gate", "Kind", "Predict", "Prediction", "Task"]

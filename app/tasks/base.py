@@ -1,0 +1,54 @@
+"""What a task is, and what a prediction is: plain values. No stage of the pipeline ever names a task."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from PIL.Image import Image
+
+from app.preprocess import ImageSpec
+
+Kind = Literal["classify", "transcribe"]
+
+
+@dataclass(frozen=True)
+class Gate:
+    """By how much a candidate may be worse than the version in `prod` and still be promoted."""
+
+    accuracy_loss: float = 0.0
+    ece_gain: float = 0.005
+    latency_ratio: float = 1.5
+
+
+@dataclass(frozen=True)
+class Task:
+    """One recognition problem. The MLflow registered model has the task's name.
+
+    `labels` are in the order of the network's outputs; `metric` is what the best run is chosen by; `uncertain_below`
+    is the calibrated confidence under which an answer is flagged; `augment` names the recipe in
+    `app/training/augment.py` that fits the task's images; `same_as` maps labels of sources to labels of the task.
+    """
+
+    name: str
+    kind: Kind
+    labels: tuple[str, ...]
+    image: ImageSpec
+    metric: str = "validation_accuracy"
+    gate: Gate = field(default_factory=Gate)
+    augment: str = "none"
+    uncertain_below: float = 0.85
+    same_as: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """An answer: the most probable label is always kept; low calibrated confidence sets `uncertain` and says why."""
+
+    label: str
+    confidence: float
+    probabilities: Mapping[str, float]
+    uncertain: bool
+    reasons: tuple[str, ...] = ()
+
+
+Predict = Callable[[Sequence[Image]], list[Prediction]]
