@@ -1,0 +1,1 @@
+"""Tests of PenPress, one module for each module of `app/`."""
