@@ -1,0 +1,102 @@
+"""The edge to MLflow: opens the store quietly, and turns its exceptions into RegistryError.
+
+Owns how the store is reached: folders of a SQLite store, time limits, telemetry (off), log levels.
+"""
+
+import fcntl
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+import sqlalchemy
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from mlflow.telemetry import set_telemetry_client
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from app.config import Settings
+from app.errors import RegistryError
+
+SQLITE = "sqlite:"
+REMOTE = ("http:", "https:")
+NOISY_LOGGERS = ("mlflow.store.db.utils", "mlflow.store.model_registry", "mlflow.tracking", "alembic")
+# MLflow's own limits (7 tries of 120 seconds) would let a watch hang for minutes on a server that is down.
+DEFAULTS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+
+
+def open_client(settings: Settings) -> MlflowClient:
+    """Open the store of *settings*, making a SQLite one if there is none; raises RegistryError when it is unreachable."""
+    quieten()
+    uri = settings.mlflow_tracking_uri
+    with at_edge(uri):
+        if not uri.startswith(REMOTE):
+            prepare_database(uri, settings.artifact_root)
+        return MlflowClient(tracking_uri=uri)
+
+
+def quieten() -> None:
+    """Keep MLflow from phoning home, from waiting for minutes, and from telling of its migrations."""
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    set_telemetry_client()  # MLflow made one when it was imported; this drops it before it has anything to send
+    for name in NOISY_LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def prepare_database(uri: str, artifact_root: Path) -> None:
+    """Fail at once when the database cannot be opened (MLflow tries for minutes), and make its tables if it is empty.
+
+    The tables are made here, under a lock, so that the default experiment's artifacts lie below *artifact_root* too,
+    and that two processes that start together do not both migrate.
+    """
+    if not uri.startswith(SQLITE):
+        has_tables(uri)
+        return
+    folder = Path(make_url(uri).database or ".").parent
+    folder.mkdir(parents=True, exist_ok=True)
+    if not has_tables(uri):
+        with (folder / ".initialising").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            SqlAlchemyStore(uri, artifact_root.resolve().as_uri())
+
+
+def has_tables(uri: str) -> bool:
+    """Whether MLflow's tables are in the database; raises SQLAlchemyError when it cannot be opened."""
+    engine = sqlalchemy.create_engine(uri, poolclass=NullPool)
+    try:
+        return "experiments" in sqlalchemy.inspect(engine).get_table_names()
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def at_edge(uri: str) -> Iterator[None]:
+    """Turn whatever MLflow, its database or its connection raises into a RegistryError with the URI and a remedy."""
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, requests.RequestException, OSError, ImportError) as error:
+        detail = str(error).splitlines()[0] if str(error) else type(error).__name__
+        message = (
+            f"the model registry at {without_password(uri)} failed: {detail}; check MLFLOW_TRACKING_URI, and that "
+            "the store is up and that this user may read and write it"
+        )
+        raise RegistryError(message) from error
+
+
+def without_password(uri: str) -> str:
+    """The URI with its password starred out, fit for messages and logs."""
+    try:
+        return make_url(uri).render_as_string(hide_password=True)
+    except SQLAlchemyError:
+        return uri
