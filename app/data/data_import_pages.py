@@ -1,0 +1,102 @@
+"""Import rectangular crops out of whole pages: every line box with its surroundings, as users cut or detect lines.
+
+    python -m app.data.data_import_pages --source DIR
+
+DIR holds page images and `pages.jsonl`, one page per line: `file`, `source`, `document`, `split` and `lines`, each with
+`bbox` [x0, y0, x1, y1] in pixels and `writing_type`. A crop is the box with a margin drawn from a hash of its key
+(-5 % to 60 % of its height above and below, 0 to 100 % left and right), so neighbouring lines, rules and form print
+come into view; long boxes also give a word-like piece now and then. Boxes without a type or under 20 x 12 px are left.
+"""
+
+import argparse
+import hashlib
+import io
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from app.data.importing import SPLIT_NAMES, Row, make_parser, run_import
+from app.errors import DataError
+
+Box = tuple[float, float, float, float]
+MINIMUM_WIDTH, MINIMUM_HEIGHT = 20, 12
+PIECE_CHANCE = 0.4
+LONG = 5.0  # a box so many times longer than high may also give a piece
+
+
+def read_rows(arguments: argparse.Namespace) -> Iterator[Row]:
+    """Yield the crops of every page of `--source`; raises DataError when there is no `pages.jsonl`."""
+    listing = arguments.source / "pages.jsonl"
+    if not listing.is_file():
+        message = f"{listing} is missing; --source must be a folder with pages.jsonl and the page images"
+        raise DataError(message)
+    with listing.open(encoding="utf-8") as lines:
+        for line in lines:
+            yield from page_rows(arguments.source, json.loads(line), arguments.crops_per_line)
+
+
+def page_rows(folder: Path, page: dict[str, Any], crops_per_line: int) -> Iterator[Row]:
+    """Yield the crops of one page, in the order of its lines."""
+    with Image.open(folder / page["file"]) as opened:
+        image = opened.convert("RGB")
+    for number, line in enumerate(page["lines"]):
+        box = tuple(line["bbox"])
+        if not line["writing_type"] or box[2] - box[0] < MINIMUM_WIDTH or box[3] - box[1] < MINIMUM_HEIGHT:
+            continue
+        for crop in range(crops_per_line):
+            key = f"{Path(page['file']).stem}-{number:03d}-{crop}"
+            yield _row(page, line["writing_type"], key, _cut(image, box, _random(key)))
+            random = _random(f"{key}-piece")
+            if box[2] - box[0] > LONG * (box[3] - box[1]) and random.random() < PIECE_CHANCE:
+                yield _row(page, line["writing_type"], f"{key}-piece", _cut(image, _piece(box, random), random))
+
+
+def _row(page: dict[str, Any], label: str, key: str, image: bytes) -> Row:
+    """Describe one crop of *page*."""
+    document = f"{page['source']}/{page['document']}"
+    return Row(key, label, image, SPLIT_NAMES.get(page.get("split", "")), page["source"], document)
+
+
+def _random(key: str) -> np.random.Generator:
+    """A generator that depends on *key* alone, so that a second run cuts the same crops."""
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]))
+
+
+def _piece(box: Box, random: np.random.Generator) -> Box:
+    """A part of *box* 1.5 to 5 times as wide as high, of its whole height."""
+    width = (box[3] - box[1]) * random.uniform(1.5, LONG)
+    left = random.uniform(box[0], box[2] - width)
+    return left, box[1], left + width, box[3]
+
+
+def _cut(image: Image.Image, box: Box, random: np.random.Generator) -> bytes:
+    """The JPEG file of *box* with a random margin, as far as the page reaches."""
+    height = box[3] - box[1]
+    above, below = random.uniform(-0.05, 0.6, 2) * height
+    left, right = random.uniform(0, 1, 2) * height
+    cut = image.crop((
+        max(0, round(box[0] - left)),
+        max(0, round(box[1] - above)),
+        min(image.width, round(box[2] + right)),
+        min(image.height, round(box[3] + below)),
+    ))
+    buffer = io.BytesIO()
+    cut.save(buffer, "JPEG", quality=92)
+    return buffer.getvalue()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the import from the command line."""
+    parser = make_parser(__doc__.splitlines()[0], "pages")
+    parser.add_argument("--source", type=Path, required=True, help="folder with pages.jsonl and the page images")
+    parser.add_argument("--crops-per-line", type=int, default=1, help="crops of every line box")
+    return run_import(parser.parse_args(arguments), read_rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

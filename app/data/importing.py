@@ -1,0 +1,261 @@
+"""From rows of any source to a data set on disk: images in `<split>/<class>/`, the manifest, what was left out.
+
+Owns the writing, the choice of rows, the rule that keeps a document in one split, and the command line options that
+all import scripts share. Knows no source: the scripts (`python -m app.data.data_import_...`) bring the rows.
+
+The split of a document: rows keep the split that their source gives them; where a source spreads one document over
+several splits, all of it moves to the split that has most of its rows (of equals, the first of train, validation,
+test). Rows without a split get that of a stable hash of their document.
+"""
+
+import argparse
+import csv
+import hashlib
+import io
+import re
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from tqdm import tqdm
+
+from app.config import Settings
+from app.data.manifest import SPLITS, Sample, split_of, stable_share, summary, write_manifest
+from app.errors import DataError, InputError, PenPressError
+from app.preprocess import read_image
+from app.tasks import TASKS, Task
+
+SPLIT_NAMES = {"train": "train", "validation": "validation", "valid": "validation", "dev": "validation", "test": "test"}
+SUFFIXES = {"JPEG": ".jpg", "PNG": ".png"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One labelled image of a source; `key` names it within the data set, `split` None leaves the choice to a hash."""
+
+    key: str
+    label: str
+    image: bytes
+    split: str | None
+    source: str
+    document: str
+    language: str = ""
+    years: str = ""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A row that could not be used, and why."""
+
+    key: str
+    source: str
+    reason: str
+
+
+@dataclass
+class Selection:
+    """Which rows an import takes; it counts as it goes, so use a fresh one for every import.
+
+    `subset` keeps the rows whose key hashes below it, plus the first row of every source in every split, so that no
+    source vanishes; `max_per_source` counts per source and split.
+    """
+
+    splits: tuple[str, ...] = SPLITS
+    subset: float = 1.0
+    max_per_source: int | None = None
+    taken: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def takes(self, row: Row, split: str) -> bool:
+        """Whether the import takes *row*, which belongs to *split*."""
+        group = (row.source, split)
+        if split not in self.splits or (self.max_per_source is not None and self.taken[group] >= self.max_per_source):
+            return False
+        if self.taken[group] and stable_share(row.key) >= self.subset:
+            return False
+        self.taken[group] += 1
+        return True
+
+
+def import_rows(
+    rows: Iterable[Row], directory: Path, task: Task, selection: Selection | None = None
+) -> tuple[list[Sample], list[LeftOut]]:
+    """Write *rows* as a data set for *task* and return its samples and the rows left out.
+
+    Can be interrupted at any row and run again: images that are on disk are not written twice, and the manifest, which
+    is written last, lists exactly what this run selected.
+    """
+    selection = selection or Selection()
+    present = {file.stem: file for file in directory.glob("*/*/*") if not file.name.startswith(".")}
+    samples, left_out = [], []
+    for row in rows:
+        split = row.split or split_of(row.document)
+        if not selection.takes(row, split):
+            continue
+        try:
+            samples.append(_write_row(row, split, directory, task, present))
+        except (DataError, InputError) as error:
+            left_out.append(LeftOut(row.key, row.source, str(error)))
+    samples = _settle_documents(samples, directory)
+    write_manifest(directory, samples)
+    _write_left_out(directory, left_out)
+    return samples, left_out
+
+
+def _write_row(row: Row, split: str, directory: Path, task: Task, present: dict[str, Path]) -> Sample:
+    """Put one row on disk, unless it is there, and describe it; raises DataError or InputError for a bad one."""
+    label = task.same_as.get(row.label, row.label)
+    if label not in task.labels:
+        message = f"label {row.label!r} is none of {', '.join(task.labels)}"
+        raise DataError(message)
+    # The digest in the name: another source imported under the same name never takes an old file for its own.
+    stem = f"{re.sub(r'[^0-9A-Za-z._-]+', '_', row.key)[:80]}-{hashlib.sha256(row.image).hexdigest()[:12]}"
+    folder = directory / split / label
+    file = present.get(stem)
+    if file is None or file.parent.name != label:
+        content, suffix = _encoded(row.image)
+        file = folder / f"{stem}{suffix}"
+        _write_bytes(file, content)
+        present[stem] = file
+    elif file.parent != folder:
+        file = _move(file, folder)
+        present[stem] = file
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    path = file.relative_to(directory).as_posix()
+    return Sample(path, label, split, row.source, row.document, row.language, row.years, digest)
+
+
+def _encoded(image: bytes) -> tuple[bytes, str]:
+    """The bytes to store and their suffix: the original ones of a whole JPEG or PNG file, else a PNG of the image."""
+    decoded = read_image(image)
+    with Image.open(io.BytesIO(image)) as opened:
+        suffix = SUFFIXES.get(opened.format or "")
+    if suffix:
+        return image, suffix
+    buffer = io.BytesIO()
+    decoded.save(buffer, "PNG")
+    return buffer.getvalue(), ".png"
+
+
+def _write_bytes(file: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f".{file.name}")
+    temporary.write_bytes(content)
+    temporary.replace(file)
+
+
+def _move(file: Path, folder: Path) -> Path:
+    """Move a file into another folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return file.replace(folder / file.name)
+
+
+def _settle_documents(samples: list[Sample], directory: Path) -> list[Sample]:
+    """Give every document one split, the one that has most of its samples, and move the files of the others there."""
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for sample in samples:
+        counts[sample.document][sample.split] += 1
+    settled = []
+    for sample in samples:
+        count = counts[sample.document]
+        split = max(SPLITS, key=lambda name, count=count: count[name])  # type: ignore[misc]
+        if split != sample.split:
+            file = _move(directory / sample.path, directory / split / sample.label)
+            sample = replace(sample, split=split, path=file.relative_to(directory).as_posix())  # noqa: PLW2901
+        settled.append(sample)
+    return settled
+
+
+def _write_left_out(directory: Path, left_out: Iterable[LeftOut]) -> None:
+    """List the rows left out in `left_out.csv`, beside the manifest."""
+    with (directory / "left_out.csv").open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["key", "source", "reason"])
+        writer.writerows([row.key, row.source, row.reason] for row in left_out)
+
+
+def make_parser(description: str, name: str | None) -> argparse.ArgumentParser:
+    """Build a parser with the options that all import scripts share; *name* is the data set's default name."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--name", default=name, required=name is None, help="name of the data set that is made")
+    parser.add_argument("--datasets", type=Path, default=None, help="folder of the data sets (default: the setting)")
+    parser.add_argument("--task", default="document_type", choices=sorted(TASKS), help="the task whose labels are used")
+    parser.add_argument("--splits", nargs="+", default=list(SPLITS), choices=SPLITS, help="splits to import")
+    parser.add_argument("--subset", type=_share, default=1.0, help="share of rows to keep, chosen by a stable hash")
+    parser.add_argument("--max-per-source", type=int, default=None, help="at most so many rows per source and split")
+    return parser
+
+
+def _share(text: str) -> float:
+    """Parse a share in (0, 1]."""
+    value = float(text)
+    if not 0 < value <= 1:
+        message = f"{text} is not a share; give a number above 0 and at most 1, such as 0.1"
+        raise argparse.ArgumentTypeError(message)
+    return value
+
+
+def run_import(arguments: argparse.Namespace, rows: Callable[[argparse.Namespace], Iterable[Row]]) -> int:
+    """Import what *rows* yields as the parsed *arguments* say, print the summary, and return the exit status."""
+    directory = (arguments.datasets or Settings().datasets) / arguments.name
+    selection = Selection(tuple(arguments.splits), arguments.subset, arguments.max_per_source)
+    try:
+        bar = tqdm(rows(arguments), desc=arguments.name, unit=" rows")
+        samples, left_out = import_rows(bar, directory, TASKS[arguments.task], selection)
+    except PenPressError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted; the same command goes on where it stopped\n")
+        return 130
+    sys.stdout.write(f"{summary(samples)}\n{len(samples)} samples in {directory}\n")
+    reasons = "".join(f"\n  {row.key}: {row.reason}" for row in left_out[:10])
+    sys.stdout.write(f"{len(left_out)} rows left out{', listed in left_out.csv:' * bool(left_out)}{reasons}\n")
+    return 0
+
+
+def find_split_files(source: Path) -> dict[str, list[str]]:
+    """Find the parquet files of each split under *source*: `train*.parquet`, `data/train*.parquet`, `x-train.parquet`.
+
+    `valid`, `dev` and `validation` are one split; raises DataError when there is none at all.
+    """
+    found: dict[str, list[str]] = {}
+    for file in sorted([*source.glob("*.parquet"), *source.glob("data/*.parquet")]):
+        for word in re.split(r"[-_.]", file.stem):
+            if word in SPLIT_NAMES:
+                found.setdefault(SPLIT_NAMES[word], []).append(str(file))
+                break
+    if not found:
+        message = f"no parquet file of a split in {source}; expected for instance {source / 'train.parquet'}"
+        raise DataError(message)
+    return found
+
+
+def open_splits(load_dataset: Callable[..., Any], hub: str, source: Path | None) -> Iterator[tuple[str, Any]]:
+    """Yield the name and the stream of every split, from the parquet files in *source* or from the *hub*.
+
+    *load_dataset* is that of the `datasets` library, which only the scripts import; raises DataError with the remedy.
+    """
+    try:
+        if source is not None:
+            opened = load_dataset("parquet", data_files=find_split_files(source), streaming=True)
+        else:
+            opened = load_dataset(hub, streaming=True)
+    except (OSError, ValueError, RuntimeError) as error:
+        message = f"{hub} cannot be opened ({error}); give a folder with its parquet files: --source DIR"
+        raise DataError(message) from error
+    for name, stream in opened.items():
+        if name not in SPLIT_NAMES:
+            message = f"{hub} has the split {name!r}; known are {', '.join(SPLIT_NAMES)}"
+            raise DataError(message)
+        yield SPLIT_NAMES[name], stream
+
+
+def image_bytes(value: Mapping[str, Any] | bytes | None) -> bytes:
+    """The encoded image in a cell of the `datasets` library, read undecoded; empty when there is none."""
+    content = value.get("bytes") if isinstance(value, Mapping) else value
+    return content or b""
