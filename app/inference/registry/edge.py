@@ -6,9 +6,11 @@ Owns how the store is reached: folders of a SQLite store, time limits, telemetry
 import fcntl
 import logging
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import requests
 import sqlalchemy
@@ -26,11 +28,14 @@ from app.errors import RegistryError
 SQLITE = "sqlite:"
 REMOTE = ("http:", "https:")
 NOISY_LOGGERS = ("mlflow.store.db.utils", "mlflow.store.model_registry", "mlflow.tracking", "alembic")
+PRESENT = "RESOURCE_ALREADY_EXISTS"
+PASSWORD = re.compile(r"(//[^/:@\s]*):[^/@\s]*@")
+Item_co = TypeVar("Item_co", covariant=True)
 # MLflow's own limits (7 tries of 120 seconds) would let a watch hang for minutes on a server that is down.
 DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 
@@ -88,15 +93,43 @@ def at_edge(uri: str) -> Iterator[None]:
     except (MlflowException, SQLAlchemyError, requests.RequestException, OSError, ImportError) as error:
         detail = str(error).splitlines()[0] if str(error) else type(error).__name__
         message = (
-            f"the model registry at {without_password(uri)} failed: {detail}; check MLFLOW_TRACKING_URI, and that "
+            f"the model registry at {without_password(uri)} failed: {without_password(detail)}; check MLFLOW_TRACKING_URI, and that "
             "the store is up and that this user may read and write it"
         )
         raise RegistryError(message) from error
 
 
-def without_password(uri: str) -> str:
-    """The URI with its password starred out, fit for messages and logs."""
+def without_password(text: str) -> str:
+    """A URI, or a text that holds some, with the passwords starred out, fit for messages and logs."""
+    return PASSWORD.sub(r"\1:***@", text)
+
+
+class Page(Protocol[Item_co]):
+    """A page of results, with the token of the next one."""
+
+    token: str | None
+
+    def __iter__(self) -> Iterator[Item_co]:
+        """The results on this page."""
+
+
+def pages(search: Callable[..., Page[Item_co]], **arguments: object) -> list[Item_co]:
+    """All results of one of MLflow's paged searches."""
+    found: list[Item_co] = []
+    token = None
+    while True:
+        page = search(page_token=token, **arguments)
+        found.extend(page)
+        token = page.token
+        if not token:
+            return found
+
+
+@contextmanager
+def suppress_present() -> Iterator[None]:
+    """Go on when what is to be created is there already, made by another process a moment ago."""
     try:
-        return make_url(uri).render_as_string(hide_password=True)
-    except SQLAlchemyError:
-        return uri
+        yield
+    except MlflowException as error:
+        if error.error_code != PRESENT:
+            raise

@@ -3,12 +3,10 @@
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol, TypeVar
 
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
@@ -18,13 +16,11 @@ from mlflow.exceptions import MlflowException
 from app.config import Settings
 from app.errors import RegistryError
 from app.inference.bundle import read_description
-from app.inference.registry.edge import REMOTE, at_edge, open_client
+from app.inference.registry.edge import REMOTE, at_edge, open_client, pages, suppress_present
 from app.inference.registry.records import BUNDLE, EMBEDDED, RunSummary, Version, is_better_when_smaller
 from app.inference.registry.runs import RunLog, iso_time, log_parameters, open_run, summary_of
 
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # the second: an alias that no version holds
-PRESENT = "RESOURCE_ALREADY_EXISTS"
-Item_co = TypeVar("Item_co", covariant=True)
 
 
 class Registry:
@@ -121,11 +117,9 @@ class Registry:
             if known.run_id == run_id:
                 return known
         with at_edge(self.uri):
-            self._ensure_model(task)
-            source = f"{self.client.get_run(run_id).info.artifact_uri}/{BUNDLE}"
-            if not self.client.list_artifacts(run_id, BUNDLE):
-                message = f"run {run_id} has no bundle under the artifact folder {BUNDLE!r}; train it to the end"
-                raise RegistryError(message)
+            source = self._bundle_uri(run_id)
+            with suppress_present():
+                self.client.create_registered_model(task)
             return self._as_version(self.client.create_model_version(task, source, run_id, tags=dict(tags)))
 
     def register_embedded(self, directory: Path, task: str) -> Version:
@@ -143,18 +137,19 @@ class Registry:
             log.log_bundle(directory)
             log.finish()
             self.register(log.run_id, task, {**tags, "sha256": description.sha256, "embedded": "true"})
-        first, *others = self._with_sha256(task, description.sha256)
-        del others
-        return self.resolve(task) or self.set_alias(first)
+        return self.resolve(task) or self.set_alias(self._with_sha256(task, description.sha256)[0])
 
-    def set_alias(self, version: Version) -> Version:
-        """Give the alias to a version; the one that held it is tagged as archived, and remembered for `previous`."""
+    def set_alias(self, version: Version, *, rollback: bool = False) -> Version:
+        """Give the alias to a version; the one that held it is tagged as archived, and remembered for `previous`.
+
+        A *rollback* is not remembered, so that a second one goes a step further back and not forth again.
+        """
         before = self.resolve(version.name)
         if before is not None and before.version == version.version:
             return before
         now = datetime.now(UTC).isoformat(timespec="seconds")
         tags = {"promoted_at": now, "stage": self.settings.alias}
-        if before is not None:
+        if before is not None and not rollback:
             tags["previous_version"] = before.version
         self.tag(version, tags)
         with at_edge(self.uri):
@@ -170,39 +165,62 @@ class Registry:
                 self.client.set_model_version_tag(version.name, version.version, name, value)
 
     def previous(self, task: str) -> Version | None:
-        """The version that held the alias before the present one, or None."""
+        """The version that held the alias before the present one, or None.
+
+        Where the alias was moved by hand, in MLflow's browser, that is the version which was promoted last.
+        """
         live = self.resolve(task)
-        number = live.tags.get("previous_version") if live else None
-        return self.version(task, number) if number else None
+        if live is None:
+            return None
+        if "promoted_at" in live.tags:
+            number = live.tags.get("previous_version")
+            return self.version(task, number) if number else None
+        promoted = [known for known in self.versions(task) if "promoted_at" in known.tags]
+        return max(promoted, key=lambda known: (known.tags["promoted_at"], int(known.version)), default=None)
 
     def download(self, version: Version, directory: Path) -> Path:
         """Fetch the bundle of a version into *directory*, whole or not at all; returns *directory*."""
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=directory.parent) as folder, at_edge(self.uri):
+        with at_edge(self.uri):
             source = self.client.get_model_version_download_uri(version.name, version.version)
-            found = download_artifacts(artifact_uri=source, dst_path=folder, tracking_uri=self.uri)
-            shutil.copytree(found, directory, dirs_exist_ok=True)
+        return self._fetch(source, directory)
+
+    def download_run(self, run_id: str, directory: Path) -> Path:
+        """Fetch the bundle of a run, registered or not, into *directory*; returns *directory*."""
+        with at_edge(self.uri):
+            source = self._bundle_uri(run_id)
+        return self._fetch(source, directory)
+
+    def _fetch(self, source: str, directory: Path) -> Path:
+        with at_edge(self.uri):
+            directory.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=directory.parent) as folder:
+                found = download_artifacts(artifact_uri=source, dst_path=folder, tracking_uri=self.uri)
+                shutil.copytree(found, directory, dirs_exist_ok=True)
         return directory
+
+    def _bundle_uri(self, run_id: str) -> str:
+        if not self.client.list_artifacts(run_id, BUNDLE):
+            message = f"run {run_id} has no bundle under the artifact folder {BUNDLE!r}; train it to the end"
+            raise RegistryError(message)
+        return f"{self.client.get_run(run_id).info.artifact_uri}/{BUNDLE}"
 
     def _with_sha256(self, task: str, sha256: str) -> list[Version]:
         return [version for version in self.versions(task) if version.tags.get("sha256") == sha256]
 
     def _experiment_id(self, name: str) -> str:
-        found = self.client.get_experiment_by_name(name)
-        if found is None:
-            with suppress_present():
+        with suppress_present():
+            if self.client.get_experiment_by_name(name) is None:
                 self.client.create_experiment(name, artifact_location=self._artifact_location(name))
-            found = self.client.get_experiment_by_name(name)
+        found = self.client.get_experiment_by_name(name)
+        if found is None or found.lifecycle_stage != "active":
+            message = f"the experiment {name!r} was deleted; restore it in MLflow, or choose another name"
+            raise RegistryError(message)
         return str(found.experiment_id)
 
     def _artifact_location(self, name: str) -> str | None:
         if self.uri.startswith(REMOTE):
             return None  # a tracking server decides where artifacts go
         return (self.settings.artifact_root.resolve() / re.sub(r"[^\w.-]", "_", name)).as_uri()
-
-    def _ensure_model(self, task: str) -> None:
-        with suppress_present():
-            self.client.create_registered_model(task)
 
     def _as_version(self, found: ModelVersion) -> Version:
         aliases = [str(alias) for alias in found.aliases]
@@ -214,34 +232,3 @@ class Registry:
             tags=dict(found.tags),
             created=iso_time(found.creation_timestamp),
         )
-
-
-class Page(Protocol[Item_co]):
-    """A page of results, with the token of the next one."""
-
-    token: str | None
-
-    def __iter__(self) -> Iterator[Item_co]:
-        """The results on this page."""
-
-
-def pages(search: Callable[..., Page[Item_co]], **arguments: object) -> list[Item_co]:
-    """All results of one of MLflow's paged searches."""
-    found: list[Item_co] = []
-    token = None
-    while True:
-        page = search(page_token=token, **arguments)
-        found.extend(page)
-        token = page.token
-        if not token:
-            return found
-
-
-@contextmanager
-def suppress_present() -> Iterator[None]:
-    """Go on when what is to be created is there already, made by another process a moment ago."""
-    try:
-        yield
-    except MlflowException as error:
-        if error.error_code != PRESENT:
-            raise
