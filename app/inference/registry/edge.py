@@ -41,7 +41,7 @@ DEFAULTS = {
 
 
 def open_client(settings: Settings) -> MlflowClient:
-    """Open the store of *settings*, making a SQLite one if there is none; raises RegistryError when it is unreachable."""
+    """Open the store of *settings*, making a SQLite one if there is none; raises RegistryError."""
     quieten()
     uri = settings.mlflow_tracking_uri
     with at_edge(uri):
@@ -92,9 +92,9 @@ def at_edge(uri: str) -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError, requests.RequestException, OSError, ImportError) as error:
         detail = str(error).splitlines()[0] if str(error) else type(error).__name__
-        message = (
-            f"the model registry at {without_password(uri)} failed: {without_password(detail)}; check MLFLOW_TRACKING_URI, and that "
-            "the store is up and that this user may read and write it"
+        message = without_password(
+            f"the model registry at {uri} failed: {detail}; check MLFLOW_TRACKING_URI, and that the store is up "
+            "and that this user may read and write it"
         )
         raise RegistryError(message) from error
 

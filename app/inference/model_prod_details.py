@@ -1,0 +1,104 @@
+"""Shows what is in `prod`: version, run, figures, parameters, tags and times, and the model that ships beside it.
+
+    python -m app.inference.model_prod_details [--task document_type] [--json]
+
+Owns the command line and the layout; what it shows is read from the registry and from the embedded bundle.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from app.config import Settings
+from app.errors import PenPressError, RegistryError
+from app.inference.bundle import DESCRIPTION, read_description
+from app.inference.registry import Registry
+from app.tasks import DOCUMENT_TYPE, TASKS
+
+Value = str | float | None
+Fields = dict[str, Value]
+Details = dict[str, Fields]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns 0, or 1 with the reason on standard error."""
+    options = parse(arguments)
+    settings = Settings()
+    try:
+        found = details(Registry(settings), options.task)
+        found["embedded"] = embedded(settings.embedded / options.task)
+    except PenPressError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.write(json.dumps(found, indent=2) + "\n" if options.json else layout(found))
+    return 0
+
+
+def details(registry: Registry, task: str) -> Details:
+    """Collect what is known of the live version and its run; raises RegistryError when nothing is live."""
+    version = registry.resolve(task)
+    alias = registry.settings.alias
+    if version is None:
+        message = (
+            f"nothing is in {alias} for {task}: start the service once, which registers the embedded model, or "
+            "promote a run with python -m app.inference.model_registry_prod_experiments"
+        )
+        raise RegistryError(message)
+    previous = registry.previous(task)
+    found: Details = {
+        "version": {
+            "model": version.name,
+            "version": version.version,
+            "alias": alias,
+            "created": version.created,
+            "promoted": version.tags.get("promoted_at"),
+            "previous_version": previous.version if previous else None,
+        },
+        "tags": dict(version.tags),
+    }
+    if version.run_id is not None:
+        run = registry.run(version.run_id)
+        times = {"started": run.started, "finished": run.finished}
+        found["run"] = {"run_id": run.run_id, "experiment": run.experiment, "name": run.name, **times}
+        found["metrics"] = dict(sorted(run.metrics.items()))
+        found["parameters"] = dict(sorted(run.parameters.items()))
+    return found
+
+
+def embedded(directory: Path) -> Fields:
+    """Describe the bundle that ships with the project; an empty answer when there is none."""
+    if not (directory / DESCRIPTION).is_file():
+        return {}
+    description = read_description(directory)
+    origin = description.origin.model_dump()
+    return {"sha256": description.sha256, "labels": ", ".join(description.labels), **origin, **description.figures}
+
+
+def layout(found: Mapping[str, Fields]) -> str:
+    """Lay the details out as one table with a heading a section."""
+    width = max(len(name) for fields in found.values() for name in fields)
+    lines = []
+    for section, fields in found.items():
+        lines += [section, *(f"  {name:{width}}  {shown(value)}" for name, value in fields.items()), ""]
+    return "\n".join(lines)
+
+
+def shown(value: Value) -> str:
+    """Write one value of the table."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "-" if value is None else str(value)
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the options; wrong ones end the process with the usage."""
+    parser = argparse.ArgumentParser(prog="python -m app.inference.model_prod_details", description="Show what serves.")
+    parser.add_argument("--task", choices=sorted(TASKS), default=DOCUMENT_TYPE.name, help="default: %(default)s")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

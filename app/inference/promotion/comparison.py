@@ -1,0 +1,138 @@
+"""Compares two recognisers on the same held-out images, and says where the first is worse than the gate allows."""
+
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from PIL.Image import Image
+
+from app.data.manifest import FILE_NAME, Sample, read_manifest
+from app.evaluate import Case, evaluate
+from app.inference.recogniser import Recogniser
+from app.preprocess import read_image
+from app.tasks import Gate, Task
+
+TIMED = 50  # images on which the milliseconds are measured
+UNNOTICED = 1.0  # milliseconds by which a candidate may always be slower: nobody notices, and timers are not finer
+ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What the gate judges of one recogniser; milliseconds are the median of single images."""
+
+    accuracy: float
+    ece: float
+    milliseconds: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two recognisers on the same images; *failures* names every figure that the gate refuses."""
+
+    candidate: Figures
+    live: Figures
+    images: int
+    failures: tuple[str, ...]
+
+
+def held_out_cases(datasets: Path, task: Task, names: Sequence[str] | None = None, limit: int = 600) -> list[Case]:
+    """Choose at most *limit* images of the `test` splits under *datasets*, the same ones at every call.
+
+    Equally many of each label, in the order of their hashes, each content once; *names* chooses data sets, else all
+    take part. Raises DataError for a data set that is not there.
+    """
+    folders = sorted(path.parent for path in datasets.glob(f"*/{FILE_NAME}"))
+    if names is not None:
+        folders = [datasets / name for name in names]
+    groups: dict[str, dict[str, Case]] = defaultdict(dict)
+    for folder in folders:
+        for sample in read_manifest(folder):
+            label = task.same_as.get(sample.label, sample.label)
+            if sample.split == "test" and (task.kind == "transcribe" or label in task.labels):
+                group = groups[label if task.kind == "classify" else ""]
+                group[sample.sha256] = as_case(folder, sample, label)
+    share = limit // max(1, len(groups))
+    return [case for _, group in sorted(groups.items()) for _, case in sorted(group.items())[:share]]
+
+
+def as_case(folder: Path, sample: Sample, label: str) -> Case:
+    """Make a sample of a data set a case for `evaluate`; its image is read when it is needed."""
+    slices = {"dataset": folder.name, "source": sample.source, "language": sample.language, "years": sample.years}
+    return Case(label=label, read=partial(read_path, folder / sample.path), slices=slices)
+
+
+def read_path(path: Path) -> Image:
+    """Read an image file the way that the service reads an upload."""
+    return read_image(path.read_bytes())
+
+
+def compare(candidate: Recogniser, live: Recogniser, cases: Sequence[Case], gate: Gate) -> Comparison:
+    """Judge both on *cases*, of which there is at least one."""
+    reports = [evaluate(recogniser.predict, cases) for recogniser in (candidate, live)]
+    times = interleaved_milliseconds((candidate, live), [case.read() for case in spread(cases, TIMED)])
+    new, old = (
+        Figures(report.accuracy, report.ece, milliseconds) for report, milliseconds in zip(reports, times, strict=True)
+    )
+    return Comparison(new, old, len(cases), judge(new, old, gate))
+
+
+def judge(candidate: Figures, live: Figures, gate: Gate) -> tuple[str, ...]:
+    """Name each figure of the candidate that is worse than the live version's by more than the gate allows."""
+    failures = []
+    if candidate.accuracy < live.accuracy - gate.accuracy_loss - ROUNDING:
+        failures.append(
+            f"accuracy {candidate.accuracy:.4f} is below {live.accuracy - gate.accuracy_loss:.4f} "
+            f"(live {live.accuracy:.4f}, allowed loss {gate.accuracy_loss:g})"
+        )
+    if candidate.ece > live.ece + gate.ece_gain + ROUNDING:
+        failures.append(
+            f"ECE {candidate.ece:.4f} is above {live.ece + gate.ece_gain:.4f} "
+            f"(live {live.ece:.4f}, allowed gain {gate.ece_gain:g})"
+        )
+    if candidate.milliseconds > slowest(live, gate):
+        failures.append(
+            f"latency {candidate.milliseconds:.1f} ms is above {slowest(live, gate):.1f} ms "
+            f"(live {live.milliseconds:.1f} ms, allowed ratio {gate.latency_ratio:g})"
+        )
+    return tuple(failures)
+
+
+def slowest(live: Figures, gate: Gate) -> float:
+    """Give the milliseconds an image that a candidate may take."""
+    return max(live.milliseconds * gate.latency_ratio, live.milliseconds + UNNOTICED)
+
+
+def interleaved_milliseconds(recognisers: Sequence[Recogniser], images: Sequence[Image]) -> list[float]:
+    """Measure the median milliseconds of each recogniser, image by image in turn, so that a busy moment hits all."""
+    taken: list[list[float]] = [[] for _ in recognisers]
+    for recogniser in recognisers:
+        recogniser.predict(images[:1])  # the first run of a session also allocates
+    for image in images:
+        for recogniser, times in zip(recognisers, taken, strict=True):
+            started = time.perf_counter()
+            recogniser.predict([image])
+            times.append((time.perf_counter() - started) * 1000)
+    return [statistics.median(times) for times in taken]
+
+
+def spread(cases: Sequence[Case], count: int) -> Sequence[Case]:
+    """Take at most *count* cases at even distances, so that every label is among them."""
+    return cases[:: max(1, len(cases) // count)][:count]
+
+
+def table(comparison: Comparison, gate: Gate) -> str:
+    """Lay the comparison out for a terminal, with the limits of the gate."""
+    new, old = comparison.candidate, comparison.live
+    rows = (
+        ("", "candidate", "live", "limit"),
+        ("accuracy", f"{new.accuracy:.4f}", f"{old.accuracy:.4f}", f">= {old.accuracy - gate.accuracy_loss:.4f}"),
+        ("ECE", f"{new.ece:.4f}", f"{old.ece:.4f}", f"<= {old.ece + gate.ece_gain:.4f}"),
+        ("ms per image", f"{new.milliseconds:.1f}", f"{old.milliseconds:.1f}", f"<= {slowest(old, gate):.1f}"),
+    )
+    lines = [f"{name:13} {first:>10} {second:>10} {limit:>12}" for name, first, second, limit in rows]
+    return "\n".join([*lines, f"on {comparison.images} held-out images"])
