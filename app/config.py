@@ -31,6 +31,7 @@ class Settings(BaseSettings):
     artifact_root: Path = APP / "training" / "mlruns"
     datasets: Path = APP / "data" / "datasets"
     embedded: Path = APP / "inference" / "embedded"
+    checkpoints: Path = APP / "training" / "checkpoints"
     bundle_cache: Path = APP / "inference" / "cache"
     prediction_log: Path = APP / "webservice_predictions" / "predictions.log"
     prediction_log_required: bool = True
@@ -38,6 +39,7 @@ class Settings(BaseSettings):
     alias_poll_seconds: float = Field(2.0, gt=0)
     max_upload_bytes: int = Field(20 * 1024 * 1024, ge=1024)
     max_pixels: int = Field(50_000_000, ge=1)
+    max_pending_requests: int = Field(64, ge=1, description="uploads in hand at once; more get 429")
     inference_threads: int = Field(0, ge=0, description="threads of one inference session; 0 leaves it to onnxruntime")
 
     @model_validator(mode="after")

@@ -78,7 +78,7 @@ class Production:
         self._settled = False
         self._cache = BundleCache(settings.bundle_cache / task.name)
         self._embedded = settings.embedded / task.name
-        self._confirmed: tuple[str, str | None] | None = None  # the live version and its run, once the registry named it
+        self._confirmed: tuple[str, str | None] | None = None  # version and run that the registry named last
         self._refused: dict[tuple[str, str | None], Refusal] = {}
 
     @property

@@ -1,0 +1,64 @@
+"""Starts the service: `python -m app.main`, on port 9000 of this machine unless the settings say otherwise.
+
+Owns the process: command line, logging, the port, the end. What it serves is `app/webservice`.
+"""
+
+import argparse
+import logging
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+
+import uvicorn
+from pydantic import ValidationError
+
+from app.config import Settings
+from app.webservice import create_app
+
+ABOUT = """Serve the models in production over HTTP: POST /predict/, GET /health, and a reference at /docs.
+Settings come from the environment (HOST, PORT, MLFLOW_TRACKING_URI, PENPRESS_...) or a file .env."""
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+GRACE_SECONDS = 10  # for requests that are being answered when the service is told to stop
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until interrupted; returns 0, or 2 when the settings or the port cannot be used."""
+    read_arguments(arguments)
+    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
+    try:
+        settings = Settings()
+        listener = listen(settings.host, settings.port)
+    except (ValidationError, OSError) as error:
+        sys.stderr.write(f"PenPress does not start: {error}\n")
+        return 2
+    config = uvicorn.Config(create_app(settings), log_config=None, timeout_graceful_shutdown=GRACE_SECONDS)
+    logging.getLogger(__name__).info("http://%s:%s", settings.host, settings.port)
+    server = uvicorn.Server(config)
+    with suppress(KeyboardInterrupt):  # raised by uvicorn once it has ended in good order
+        server.run(sockets=[listener])
+    return 0 if server.started else 1
+
+
+def read_arguments(arguments: Sequence[str] | None) -> None:
+    """Answer `--help` and refuse everything else: settings come from the environment."""
+    parser = argparse.ArgumentParser(description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.parse_args(arguments)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take the port before anything is loaded; raises OSError with the remedy when that is not possible."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        message = f"cannot listen on {host}:{port} ({error.strerror}); stop what listens there or set PORT"
+        raise OSError(error.errno, message) from error
+    return listener
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""What the service answers with, as documented models; their fields are promised to clients."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+
+class Answer(BaseModel):
+    """What was recognised, how sure the model is, and which model said so."""
+
+    predicted_class: str = Field(description="the most probable label, or the text for a task that transcribes")
+    confidence: float = Field(ge=0, le=1, description="calibrated probability of that label")
+    probabilities: dict[str, float] = Field(description="calibrated probability of every label")
+    uncertain: bool = Field(description="true when a person should look at it")
+    reasons: list[str] = Field(description="why the answer is uncertain; empty when it is not")
+    model_name: str = Field(description="the task, which is also the name of the registered model")
+    model_version: str = Field(description="version in the registry, or `embedded`")
+    model_alias: str | None = Field(description="the alias that the version held when it was loaded")
+    prediction_time_ms: float = Field(ge=0, description="reading the image and recognising it, in milliseconds")
+    request_id: str = Field(description="as in the header X-Request-ID and in the prediction log")
+
+
+class ErrorAnswer(BaseModel):
+    """Every error of the service has this shape."""
+
+    code: str = Field(description="stable, for programs")
+    message: str = Field(description="for people: the offending value and the remedy")
+    request_id: str
+
+
+class Limits(BaseModel):
+    """What the service accepts."""
+
+    max_upload_bytes: int
+    max_pixels: int
+    max_pending_requests: int
+
+
+class RefusedVersion(BaseModel):
+    """A version that held the alias but failed a check, so that it was not taken."""
+
+    version: str
+    reason: str
+    refused_at: datetime
+
+
+class TaskHealth(BaseModel):
+    """Which bundle answers for a task. The `model_...` fields and those of the bundle are null while there is none."""
+
+    status: Literal["ok", "degraded", "starting", "absent"] = Field(
+        description="`ok`: what holds the alias answers; `degraded`: something else does, see `problems`; `starting`: "
+        "the registry has not been asked yet; `absent`: there is no model"
+    )
+    problems: list[str]
+    model_name: str
+    model_version: str | None
+    model_alias: str | None
+    run_id: str | None
+    sha256: str | None = Field(description="of model.onnx")
+    labels: list[str] | None
+    loaded_at: datetime | None
+    refused: list[RefusedVersion]
+
+
+class Health(TaskHealth):
+    """The state of the service: that of the main task, the limits, and every other task."""
+
+    limits: Limits
+    uptime_seconds: float
+    tasks: dict[str, TaskHealth]

@@ -1,0 +1,92 @@
+"""The FastAPI application: routes, lifespan, and how the parts are put together."""
+
+import logging
+import os
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import APIRouter, FastAPI, Request, Response, UploadFile
+
+from app.config import Settings
+from app.inference.production import OpenStore, Production, Watch, open_registry
+from app.prediction_log import PredictionFile, PredictionLog
+from app.tasks import TASKS
+from app.webservice.answers import Answer, Health
+from app.webservice.envelope import Envelope
+from app.webservice.failures import DOCUMENTED, add_handlers
+from app.webservice.service import Service
+
+logger = logging.getLogger(__name__)
+
+PATIENCE_SECONDS = 1.5  # how long a start waits for the registry before it serves what lies on disk
+ABOUT = """Send an image of a text line as the multipart field `file`: `curl -F file=@line.png URL/predict/`.
+Every path works with and without its last slash. Every error is `{"code", "message", "request_id"}`."""
+
+
+def create_app(
+    settings: Settings,
+    productions: Mapping[str, Production] | None = None,
+    log: PredictionLog | None = None,
+    open_store: OpenStore | None = None,
+) -> FastAPI:
+    """Put the service together; what is not given is made from *settings*. Nothing runs before the lifespan begins."""
+    productions = productions or {name: Production(task, settings) for name, task in TASKS.items()}
+    watch = Watch(productions.values(), open_store or open_registry(settings), settings.alias_poll_seconds)
+    service = Service(settings, productions, log or PredictionFile(settings.prediction_log), watch)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        logger.info("settings %s", without_passwords(settings.model_dump_json()))
+        await to_thread.run_sync(service.start, PATIENCE_SECONDS)
+        yield
+        await to_thread.run_sync(watch.stop)
+
+    app = FastAPI(title="PenPress", description=ABOUT, lifespan=lifespan, redirect_slashes=False)
+    app.include_router(routes(service))
+    app.add_middleware(
+        Envelope,
+        max_upload_bytes=settings.max_upload_bytes,
+        max_pending_requests=settings.max_pending_requests,
+    )
+    add_handlers(app)
+    return app
+
+
+def routes(service: Service) -> APIRouter:
+    """The paths of the service, each with and without its last slash."""
+    router = APIRouter()
+    limiter = CapacityLimiter(os.cpu_count() or 1)  # more images at once would only take more memory
+
+    async def recognise(task: str, file: UploadFile, request: Request) -> Answer:
+        data = await file.read()
+        return await to_thread.run_sync(service.answer, task, data, request.state.request_id, limiter=limiter)
+
+    async def predict(request: Request, file: UploadFile) -> Answer:
+        """Tell what kind of writing an image shows."""
+        return await recognise(service.main, file, request)
+
+    async def predict_task(task: str, request: Request, file: UploadFile) -> Answer:
+        """Answer for any task that has a model in production."""
+        return await recognise(task, file, request)
+
+    async def health(response: Response) -> Health:
+        """Say which model answers, whether it is the one in production, and what the limits are; 503 without one."""
+        state = service.health()
+        response.status_code = 200 if state.model_version else 503
+        return state
+
+    for path, endpoint in (("/predict/", predict), ("/predict/{task}/", predict_task)):
+        router.post(path, responses=DOCUMENTED)(endpoint)
+        router.post(path.rstrip("/"), include_in_schema=False)(endpoint)
+    router.get("/health", responses={503: {"model": Health}})(health)
+    router.get("/health/", include_in_schema=False)(health)
+    for path in ("/health", "/health/"):
+        router.head(path, include_in_schema=False)(health)
+    return router
+
+
+def without_passwords(text: str) -> str:
+    """Star out the passwords of the addresses in a text."""
+    return re.sub(r"(://[^/@\s:]*:)[^/@\s]+@", r"\1***@", text)

@@ -1,0 +1,103 @@
+"""What each error means over HTTP: one table, one shape, and the only broad handler of PenPress."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from PIL import UnidentifiedImageError
+from starlette.exceptions import HTTPException
+
+from app.errors import ImageTooLargeError, PenPressError, PredictionLogError, UnreadableImageError
+from app.webservice.answers import ErrorAnswer
+
+logger = logging.getLogger(__name__)
+
+REQUEST_ID = "X-Request-ID"
+RETRY = {"Retry-After": "1"}
+CODES = {
+    400: "bad_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    415: "not_an_image",
+    422: "invalid_request",
+    429: "too_many_requests",
+    503: "unavailable",
+}
+DOCUMENTED: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorAnswer} for status in (400, 404, 413, 415, 422, 429, 503)
+}
+
+
+class RequestError(PenPressError):
+    """A request that cannot be answered, for a reason that only the service knows."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        """Take the HTTP status, the code for programs and the message for people."""
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+def meaning(error: PenPressError) -> tuple[int, str]:
+    """The HTTP status and the code of an error; what is no fault of the client and no known trouble is a 500."""
+    if isinstance(error, RequestError):
+        return error.status, error.code
+    if isinstance(error, ImageTooLargeError):
+        return 413, "too_large"
+    if isinstance(error, UnreadableImageError):  # Pillow knows the format of a broken image, and of no other bytes
+        known = not isinstance(error.__cause__, UnidentifiedImageError)
+        return (400, "broken_image") if known else (415, "not_an_image")
+    if isinstance(error, PredictionLogError):
+        return 503, "log_unavailable"
+    return 500, "internal_error"
+
+
+def error_response(
+    status: int, code: str, message: str, request_id: str, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """An error in the shape that all errors have."""
+    body = ErrorAnswer(code=code, message=message, request_id=request_id)
+    retry = RETRY if status in {429, 503} else {}
+    return JSONResponse(body.model_dump(), status, {**retry, **(headers or {})})
+
+
+def on_known(request: Request, error: PenPressError) -> JSONResponse:
+    """Answer an error that PenPress raised on purpose."""
+    status, code = meaning(error)
+    if status >= 500:  # noqa: PLR2004 - the service's own fault, so its log must have it
+        logger.error("request %s: %s: %s", request.state.request_id, type(error).__name__, error)
+    return error_response(status, code, str(error), request.state.request_id)
+
+
+def on_http(request: Request, error: HTTPException) -> JSONResponse:
+    """Answer what the framework refuses: unknown paths, wrong methods, broken multipart bodies."""
+    message = f"{request.method} {request.url.path}: {error.detail}; the paths are listed at /docs"
+    code = CODES.get(error.status_code, "bad_request")
+    return error_response(error.status_code, code, message, request.state.request_id, error.headers)
+
+
+def on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+    """Answer a request whose parts are missing or of the wrong kind."""
+    found = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+    message = f"{found}; send the image as a file in the multipart field `file`: curl -F file=@line.png URL"
+    return error_response(422, "missing_file", message, request.state.request_id)
+
+
+def on_unknown(request: Request, error: Exception) -> JSONResponse:
+    """Answer what nobody foresaw; the text stays in the log, the client gets the request id to ask about."""
+    request_id = request.state.request_id
+    logger.error("request %s failed", request_id, exc_info=error)
+    message = f"something went wrong here; the service's log has the details under request {request_id}"
+    return error_response(500, "internal_error", message, request_id, {REQUEST_ID: request_id})
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Make every error of the application have the one shape."""
+    app.exception_handler(PenPressError)(on_known)
+    app.exception_handler(HTTPException)(on_http)
+    app.exception_handler(RequestValidationError)(on_invalid)
+    app.exception_handler(Exception)(on_unknown)
