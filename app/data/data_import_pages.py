@@ -5,7 +5,8 @@
 DIR holds page images and `pages.jsonl`, one page per line: `file`, `source`, `document`, `split` and `lines`, each with
 `bbox` [x0, y0, x1, y1] in pixels and `writing_type`. A crop is the box with a margin drawn from a hash of its key
 (-5 % to 60 % of its height above and below, 0 to 100 % left and right), so neighbouring lines, rules and form print
-come into view; long boxes also give a word-like piece now and then. Boxes without a type or under 20 x 12 px are left.
+come into view; long boxes also give a word-like piece now and then. Boxes without a type or under 20 x 12 px are left
+out, and so are those whose `text` is there but has no letter and no digit: ditto marks, dashes, flourishes.
 """
 
 import argparse
@@ -46,7 +47,7 @@ def page_rows(folder: Path, page: dict[str, Any], crops_per_line: int) -> Iterat
         image = opened.convert("RGB")
     for number, line in enumerate(page["lines"]):
         box = tuple(line["bbox"])
-        if not line["writing_type"] or box[2] - box[0] < MINIMUM_WIDTH or box[3] - box[1] < MINIMUM_HEIGHT:
+        if not _is_line(line, box):
             continue
         for crop in range(crops_per_line):
             key = f"{Path(page['file']).stem}-{number:03d}-{crop}"
@@ -54,6 +55,14 @@ def page_rows(folder: Path, page: dict[str, Any], crops_per_line: int) -> Iterat
             random = _random(f"{key}-piece")
             if box[2] - box[0] > LONG * (box[3] - box[1]) and random.random() < PIECE_CHANCE:
                 yield _row(page, line["writing_type"], f"{key}-piece", _cut(image, _piece(box, random), random))
+
+
+def _is_line(line: dict[str, Any], box: Box) -> bool:
+    """Whether a box has a type, is large enough, and bears letters or digits (an empty text only was not read)."""
+    if not line["writing_type"] or box[2] - box[0] < MINIMUM_WIDTH or box[3] - box[1] < MINIMUM_HEIGHT:
+        return False
+    text = line.get("text") or ""
+    return not text or any(map(str.isalnum, text)) or "~" in text
 
 
 def _row(page: dict[str, Any], label: str, key: str, image: bytes) -> Row:
@@ -79,12 +88,14 @@ def _cut(image: Image.Image, box: Box, random: np.random.Generator) -> bytes:
     height = box[3] - box[1]
     above, below = random.uniform(-0.05, 0.6, 2) * height
     left, right = random.uniform(0, 1, 2) * height
-    cut = image.crop((
-        max(0, round(box[0] - left)),
-        max(0, round(box[1] - above)),
-        min(image.width, round(box[2] + right)),
-        min(image.height, round(box[3] + below)),
-    ))
+    cut = image.crop(
+        (
+            max(0, round(box[0] - left)),
+            max(0, round(box[1] - above)),
+            min(image.width, round(box[2] + right)),
+            min(image.height, round(box[3] + below)),
+        )
+    )
     buffer = io.BytesIO()
     cut.save(buffer, "JPEG", quality=92)
     return buffer.getvalue()
