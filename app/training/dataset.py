@@ -1,0 +1,113 @@
+"""From manifests on disk to batches for the network: which samples, in what shares, altered how.
+
+Owns no format (that is `app.data.manifest`) and no pixel arithmetic (`augment`, `app.preprocess`).
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+
+from app.data.manifest import Sample, read_manifest
+from app.errors import DataError
+from app.evaluate import Case
+from app.preprocess import ImageSpec, read_image, to_array
+from app.tasks import Task
+from app.training.augment import RECIPES
+
+Pair = tuple[torch.Tensor, int]
+
+
+@dataclass(frozen=True)
+class Item:
+    """A sample together with where its file lies and how often an epoch draws it (1 = once)."""
+
+    file: Path
+    label: str
+    sample: Sample
+    weight: float = 1.0
+
+    def read(self) -> Image.Image:
+        """Decode the image as the service would."""
+        return read_image(self.file.read_bytes())
+
+    def case(self) -> Case:
+        """The sample as evaluation wants it, with the slices that a report is broken down by."""
+        century = f"{int(self.sample.years[:4]) // 100 + 1}th" if self.sample.years[:4].isdigit() else "unknown"
+        slices = {"source": self.sample.source, "language": self.sample.language or "unknown", "century": century}
+        return Case(label=self.label, read=self.read, slices=slices)
+
+
+def load_items(folder: Path, task: Task, data: Sequence[str]) -> list[Item]:
+    """Read the manifests of the data sets named in *data* (`name` or `name:weight`); raises DataError.
+
+    Labels of the sources are mapped to the task's by `task.same_as`; a label that the task does not know is an error.
+    """
+    items = []
+    for entry in data:
+        name, _, weight = entry.partition(":")
+        for sample in read_manifest(folder / name):
+            label = task.same_as.get(sample.label, sample.label)
+            if label not in task.labels:
+                message = f"{name} has the label {sample.label!r}; {task.name} knows {', '.join(task.labels)}"
+                raise DataError(message)
+            items.append(Item(folder / name / sample.path, label, sample, float(weight or 1)))
+    return items
+
+
+def choose(items: Sequence[Item], split: str, leave_out: Sequence[str] = ()) -> list[Item]:
+    """The items of one split, without the sources in *leave_out*."""
+    return [item for item in items if item.sample.split == split and item.sample.source not in leave_out]
+
+
+def draw_epoch(items: Sequence[Item], seed: int, epoch: int) -> list[Item]:
+    """The items of one epoch, shuffled: each as often as its weight says, a broken weight by chance."""
+    random = np.random.default_rng((seed, epoch))
+    drawn = [item for item in items for _ in range(int(item.weight + random.random()))]
+    return [drawn[index] for index in random.permutation(len(drawn))]
+
+
+def class_weights(items: Sequence[Item], labels: Sequence[str]) -> torch.Tensor:
+    """Weights of shape (labels,) that make every class count alike in the loss; raises DataError for a missing one."""
+    counts: Counter[str] = Counter()
+    for item in items:
+        counts[item.label] += item.weight  # type: ignore[assignment]
+    if missing := [label for label in labels if not counts[label]]:
+        message = f"no training sample of {', '.join(missing)}; import data that has this class"
+        raise DataError(message)
+    total = sum(counts.values())
+    return torch.tensor([total / (len(labels) * counts[label]) for label in labels], dtype=torch.float32)
+
+
+class AlteredImages(Dataset[Pair]):
+    """Images as the network sees them, altered by the recipe of the task; the same seed gives the same pixels."""
+
+    def __init__(self, items: Sequence[Item], labels: Sequence[str], spec: ImageSpec, recipe: str, seed: int) -> None:
+        """Read nothing yet; *seed* should differ from epoch to epoch."""
+        self._items, self._labels, self._spec, self._seed = items, list(labels), spec, seed
+        self._recipe = RECIPES[recipe]
+
+    def __len__(self) -> int:
+        """The number of images."""
+        return len(self._items)
+
+    def __getitem__(self, index: int) -> Pair:
+        """Input of shape (channels, height, width) and the label's position."""
+        random = np.random.default_rng((self._seed, index))
+        item = self._items[index]
+
+        def other() -> np.ndarray:
+            return np.asarray(self._items[random.integers(len(self._items))].read())
+
+        altered = self._recipe(np.asarray(item.read()), random, other)
+        return torch.from_numpy(to_array(Image.fromarray(altered), self._spec)), self._labels.index(item.label)
+
+
+def make_loader(images: Dataset[Pair], batch: int, workers: int) -> DataLoader[Pair]:
+    """Batches in the order of the data set; the order of an epoch is drawn before, so that a seed fixes it."""
+    return DataLoader(images, batch_size=batch, num_workers=workers, persistent_workers=False)

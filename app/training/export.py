@@ -1,0 +1,102 @@
+"""From a trained network to a bundle: ONNX export with a parity check that raises, temperature, probes, description.
+
+Everything after the export runs the ONNX file through the serving recogniser: what is judged is what is served.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from app.errors import ExportParityError
+from app.inference.bundle import MODEL, Description, Origin, Probe, sha256_of, write_description
+from app.inference.recogniser import Recogniser, open_session, softmax
+from app.preprocess import ImageSpec, to_batch
+from app.tasks import Task
+from app.training.model import Network
+
+TOLERANCE = 1e-3  # of a logit
+OPSET = 18
+Logits = NDArray[np.float32]
+
+
+def export_network(network: Network, spec: ImageSpec, images: Sequence[Image.Image], path: Path) -> None:
+    """Write the network as ONNX with a free batch size, and compare both on *images*; raises ExportParityError."""
+    batch = torch.from_numpy(to_batch(images, spec))
+    torch.onnx.export(
+        network.eval(),
+        (batch,),
+        str(path),
+        input_names=["images"],
+        output_names=["logits"],
+        dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=4096)},),
+        opset_version=OPSET,
+        external_data=False,
+        dynamo=True,
+        verbose=False,
+    )
+    check_parity(network, batch, path)
+
+
+def check_parity(network: Network, batch: torch.Tensor, path: Path) -> None:
+    """Raise ExportParityError when the ONNX file's logits differ from the network's, for the batch or its first image."""
+    session = open_session(path)
+    with torch.inference_mode():
+        expected = network(batch).numpy()
+    for rows in (slice(None), slice(0, 1)):
+        found = np.asarray(session.run(None, {"images": batch[rows].numpy()})[0])
+        worst = float(np.abs(found - expected[rows]).max())
+        if not worst <= TOLERANCE:
+            message = f"{path} differs from the trained network by {worst:.2g} in a logit (allowed: {TOLERANCE})"
+            raise ExportParityError(message)
+
+
+def draft_bundle(directory: Path, task: Task, spec: ImageSpec, origin: Origin, probes: Sequence[Image.Image]) -> None:
+    """Describe an exported model that is not calibrated yet (temperature 1), with *probes* written beside it."""
+    names = [f"probe_{number}.png" for number in range(len(probes))]
+    for name, image in zip(names, probes, strict=True):
+        image.save(directory / name)
+    unknown = (1 / len(task.labels),) * len(task.labels)
+    description = Description(
+        task=task.name,
+        kind=task.kind,
+        labels=task.labels,
+        image=spec,
+        temperature=1.0,
+        uncertain_below=task.uncertain_below,
+        figures={},
+        origin=origin,
+        probes=tuple(Probe(file=name, probabilities=unknown) for name in names),
+        sha256=sha256_of(directory / MODEL),
+    )
+    write_description(directory, description)
+    record_probes(directory)
+
+
+def record_probes(directory: Path, **changes: object) -> Description:
+    """Rewrite the description with *changes* (temperature, figures) and the probes' probabilities under them."""
+    recogniser = Recogniser.load(directory)
+    changed = recogniser.description.model_copy(update=changes)
+    logits = recogniser.logits([Image.open(directory / probe.file).convert("RGB") for probe in changed.probes])
+    rows = softmax(logits / np.float32(changed.temperature))
+    probes = tuple(
+        Probe(file=probe.file, probabilities=tuple(map(float, row)))
+        for probe, row in zip(changed.probes, rows, strict=True)
+    )
+    final = Description.model_validate(changed.model_copy(update={"probes": probes}).model_dump())
+    write_description(directory, final)
+    return final
+
+
+def fit_temperature(logits: Logits, truths: NDArray[np.int64]) -> float:
+    """The temperature between 0.2 and 10 that makes the likelihood of the truths greatest (Guo et al., 2017).
+
+    *logits* have the shape (n, labels), *truths* (n,) the positions of the right labels.
+    """
+    candidates = np.geomspace(0.2, 10, 400)
+    rows = np.arange(len(truths))
+    losses = [-np.log(softmax(logits / np.float32(t))[rows, truths].clip(1e-12)).mean() for t in candidates]
+    return float(candidates[int(np.argmin(losses))])

@@ -1,0 +1,134 @@
+"""Feeds the epoch loop: splits of the data, batches of altered images, or of features in the case of transfer."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from app.errors import DataError
+from app.preprocess import ImageSpec
+from app.tasks import Task
+from app.training.dataset import AlteredImages, Item, choose, class_weights, draw_epoch, make_loader
+from app.training.model import Network, build_network, freeze
+from app.training.options import Options
+from app.training.train import (
+    Batch,
+    Feed,
+    History,
+    Schedule,
+    choose_device,
+    extract_features,
+    fit,
+    start_fitting,
+)
+
+Batches = torch.utils.data.DataLoader[tuple[torch.Tensor, int]]
+Log = Callable[[dict[str, float], int | None], None]
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The data of a run: what is learnt from, chosen by, and judged on; `unseen` holds the sources left out."""
+
+    train: list[Item]
+    validation: list[Item]
+    test: list[Item]
+    unseen: list[Item]
+
+    @property
+    def everything(self) -> list[Item]:
+        """All items of the run."""
+        return [*self.train, *self.validation, *self.test, *self.unseen]
+
+
+def make_splits(items: Sequence[Item], options: Options) -> Splits:
+    """Split by the manifests; raises DataError when a split is empty or a source to leave out does not exist."""
+    sources = {item.sample.source for item in items}
+    if unknown := set(options.leave_out) - sources:
+        message = f"no source {', '.join(sorted(unknown))} to leave out; there are {', '.join(sorted(sources))}"
+        raise DataError(message)
+    left_out = options.leave_out
+    unseen = [item for item in items if item.sample.source in left_out]
+    train, validation, test = (choose(items, split, left_out) for split in ("train", "validation", "test"))
+    for name, split in (("train", train), ("validation", validation), ("test", test)):
+        if not split:
+            message = f"the {name} split of {', '.join(options.data)} is empty; import it, without --splits"
+            raise DataError(message)
+    return Splits(train, validation, test, unseen)
+
+
+def train_network(
+    task: Task, spec: ImageSpec, splits: Splits, options: Options, folder: Path, log: Log
+) -> tuple[Network, History]:
+    """Build and train a network by the strategy of the options; a checkpoint in *folder* is taken up again."""
+    torch.manual_seed(options.seed)
+    network = build_network(options.architecture, task, spec, options.weights)
+    feed_images = image_feed(task, spec, splits, options)
+    checkpoint = folder / "fitting.pth"
+    schedule = Schedule(
+        epochs=options.epochs,
+        learning_rate=options.learning_rate,
+        patience=options.patience,
+        smoothing=options.smoothing,
+        minutes=options.minutes,
+    )
+    if options.strategy == "fine-tune":
+        freeze(network, options.blocks)
+        return fit_from(network, feed_images, schedule, checkpoint, log)
+    head = Network(nn.Identity(), network.head.in_features, len(task.labels))
+    trained, history = fit_from(head, feature_feed(network, feed_images, options), schedule, checkpoint, log)
+    network.head = trained.head
+    return network.cpu().eval(), history
+
+
+def fit_from(network: Network, feed: Feed, schedule: Schedule, checkpoint: Path, log: Log) -> tuple[Network, History]:
+    """Fit, from the checkpoint where there is one."""
+    fitting = start_fitting(network, schedule, choose_device())
+    if checkpoint.exists():
+        fitting.restore(checkpoint)
+
+    def log_epoch(figures: dict[str, float]) -> None:
+        log(figures, int(figures["epoch"]))
+
+    return fit(fitting, feed, schedule, checkpoint=checkpoint, log=log_epoch), fitting.history
+
+
+def image_feed(task: Task, spec: ImageSpec, splits: Splits, options: Options) -> Feed:
+    """Batches of freshly altered images for training, of unaltered ones for validation."""
+    recipe = options.augment or task.augment
+
+    def train(epoch: int) -> Batches:
+        drawn = draw_epoch(splits.train, options.seed, epoch)
+        size = shrink(spec) if epoch <= options.small_epochs else spec
+        images = AlteredImages(drawn, task.labels, size, recipe, seed=options.seed * 100_003 + epoch)
+        return make_loader(images, options.batch, options.workers)
+
+    def validation() -> Batches:
+        images = AlteredImages(splits.validation, task.labels, spec, "none", seed=0)
+        return make_loader(images, options.batch, options.workers)
+
+    return Feed(train, validation, task.labels, class_weights(splits.train, task.labels))
+
+
+def shrink(spec: ImageSpec) -> ImageSpec:
+    """The same spec at three quarters of the size: the early epochs learn as much from it in half the time."""
+    return spec.model_copy(update={"height": spec.height * 3 // 4, "width": spec.width and spec.width * 3 // 4})
+
+
+def feature_feed(network: Network, images: Feed, options: Options) -> Feed:
+    """Batches of features: every view of every image goes through the frozen backbone once, and is then reused."""
+    views = [extract_features(network, images.train(view), f"features, view {view}") for view in viewed(options)]
+    validation = extract_features(network, images.validation(), "features, validation")
+
+    def train(epoch: int) -> list[Batch]:
+        order = torch.randperm(len(views[0]), generator=torch.Generator().manual_seed(epoch)).tolist()
+        return [view[index] for index in order for view in views if index < len(view)]
+
+    return Feed(train, lambda: validation, images.labels, images.class_weights)
+
+
+def viewed(options: Options) -> range:
+    """The epochs that stand for the views of a transfer run; one is enough where nothing is altered."""
+    return range(1, options.views + 1)

@@ -1,0 +1,78 @@
+"""Calibrates and judges a bundle through the serving recogniser: validation, test, sources left out, altered copies."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from app.evaluate import ALTERATIONS, Case, Report, altered, evaluate
+from app.inference.bundle import Description
+from app.inference.recogniser import BATCH, Recogniser
+from app.training.dataset import Item
+from app.training.export import fit_temperature, record_probes
+from app.training.feeding import Splits
+
+CALIBRATED = 2000
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Reports of a finished bundle; `unseen` is None where no source was left out."""
+
+    description: Description
+    validation: Report
+    test: Report
+    unseen: Report | None
+    altered: dict[str, Report]
+
+
+def pick[T](items: Sequence[T], count: int) -> list[T]:
+    """At most *count* items, evenly over the whole, always the same ones."""
+    if len(items) <= count:
+        return list(items)
+    return [items[int(position)] for position in np.linspace(0, len(items) - 1, count)]
+
+
+def calibrate(bundle: Path, validation: Sequence[Item]) -> None:
+    """Fit the temperature on validation images, half of them altered, since senders' images are; write it down."""
+    recogniser = Recogniser.load(bundle)
+    labels = list(recogniser.description.labels)
+    cases = mixed_cases([item.case() for item in pick(validation, CALIBRATED)])
+    starts = tqdm(range(0, len(cases), BATCH), desc="calibrate", unit="batch", mininterval=2)
+    logits = np.concatenate([recogniser.logits([case.read() for case in cases[at : at + BATCH]]) for at in starts])
+    truths = np.array([labels.index(case.label) for case in cases])
+    record_probes(bundle, temperature=fit_temperature(logits, truths))
+
+
+def mixed_cases(cases: Sequence[Case]) -> list[Case]:
+    """Every other case as it is, the rest altered in turn in each of the known ways."""
+    names = list(ALTERATIONS)
+    chosen = list(cases)
+    for number, index in enumerate(range(1, len(chosen), 2)):
+        chosen[index] = altered([chosen[index]], names[number % len(names)])[0]
+    return chosen
+
+
+def judge(bundle: Path, splits: Splits, judged: int) -> Judgement:
+    """Evaluate the bundle on each split and on altered copies of *judged* test images; records the figures in it."""
+    recogniser = Recogniser.load(bundle)
+    labels = recogniser.description.labels
+
+    def report(cases: Sequence[Case], _name: str) -> Report:
+        return evaluate(recogniser.predict, cases, labels, progress=True)
+
+    validation = report([item.case() for item in splits.validation], "validation")
+    test = report([item.case() for item in splits.test], "test")
+    unseen = report([item.case() for item in splits.unseen], "unseen") if splits.unseen else None
+    cases = [item.case() for item in pick(splits.test, judged)]
+    copies = {name: report(altered(cases, name), name) for name in ALTERATIONS}
+    figures = {
+        **validation.figures("validation"),
+        **test.figures("test"),
+        **(unseen.figures("unseen") if unseen else {}),
+        **{f"{name}_accuracy": copy.accuracy for name, copy in copies.items()},
+        "milliseconds_per_image": test.milliseconds,
+    }
+    return Judgement(record_probes(bundle, figures=figures), validation, test, unseen, copies)

@@ -1,0 +1,182 @@
+"""Networks: a backbone that turns images into features, and a linear head. Torchvision's architectures and one without a network.
+
+Owns weights and checkpoints (state dicts, read with `weights_only=True`: never a pickle of code).
+"""
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torchvision
+from torch import nn
+
+from app.errors import DataError
+from app.preprocess import ImageSpec
+from app.tasks import Task
+
+BASELINE = "gradient_histogram"
+ARCHITECTURES = ("mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "resnet18", "efficientnet_b0", BASELINE)
+
+
+class Network(nn.Module):
+    """Logits of shape (n, labels) from images of shape (n, channels, height, width)."""
+
+    def __init__(self, backbone: nn.Module, features: int, labels: int) -> None:
+        """Put a new linear head on a *backbone* that gives vectors of length *features*."""
+        super().__init__()
+        self.backbone = backbone
+        self.head = nn.Linear(features, labels)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Head over backbone."""
+        logits: torch.Tensor = self.head(self.backbone(images))
+        return logits
+
+
+class GradientHistogram(nn.Module):
+    """Histograms of oriented gradients (Dalal and Triggs, 2005): the classical baseline, nothing in it is learnt.
+
+    Images of shape (n, channels, height, width) become vectors of *orientations* x (height/16) x (width/64) values.
+    """
+
+    def __init__(self, orientations: int = 9) -> None:
+        """Fix the directions into which gradients are sorted."""
+        super().__init__()
+        angles = torch.arange(orientations) * torch.pi / orientations
+        self.register_buffer("directions", torch.stack([angles.cos(), angles.sin()], 1)[:, :, None, None])
+        sobel = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]) / 8
+        self.register_buffer("sobel", torch.stack([sobel, sobel.T])[:, None])
+        self.directions: torch.Tensor
+        self.sobel: torch.Tensor
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Gradient strength by direction, averaged over cells and normalised."""
+        gradients = nn.functional.conv2d(images.mean(1, keepdim=True), self.sobel, padding=1)
+        strength = nn.functional.conv2d(gradients, self.directions).abs() ** 2
+        cells = nn.functional.avg_pool2d(strength, (16, 64)).flatten(1)
+        return nn.functional.normalize(cells.sqrt(), dim=1) * 10
+
+
+def build_network(architecture: str, task: Task, spec: ImageSpec, weights: str = "imagenet") -> Network:
+    """Build a network with *weights*: `imagenet` (torchvision's download), `none`, or a path.
+
+    A path to torchvision's weights gives the backbone, with a new head; one to a checkpoint gives the whole network.
+    """
+    saved = read_state(Path(weights)) if weights not in ("imagenet", "none") else {}
+    if architecture == BASELINE:
+        backbone: nn.Module = GradientHistogram()
+    elif architecture in ARCHITECTURES:
+        backbone = load_backbone(architecture, weights == "imagenet", {} if "state" in saved else saved)
+        remove_head(backbone)
+        if spec.channels == 1:
+            read_grey(backbone)
+    else:
+        message = f"unknown architecture {architecture!r}; choose one of {', '.join(ARCHITECTURES)}"
+        raise DataError(message)
+    network = Network(backbone, count_features(backbone, spec), len(task.labels))
+    if "state" in saved:
+        network.load_state_dict(dict(saved["state"]))
+    return network
+
+
+def load_backbone(architecture: str, imagenet: bool, state: dict[str, torch.Tensor]) -> nn.Module:  # noqa: FBT001
+    """A torchvision model with its ImageNet head: downloaded weights, those of *state*, or none."""
+    network = torchvision.models.get_model(architecture, weights="DEFAULT" if imagenet else None)
+    if state:
+        network.load_state_dict(state)
+    return network
+
+
+def read_state(path: Path) -> dict[str, torch.Tensor]:
+    """Read a state dict without running any code in it; raises DataError."""
+    try:
+        state: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        message = f"{path} is not a readable state dict ({error}); give --weights imagenet, none or a .pth file"
+        raise DataError(message) from error
+    return state
+
+
+def remove_head(backbone: nn.Module) -> None:
+    """Replace the last linear layer of a torchvision model, its ImageNet head, by nothing."""
+    name = [name for name, module in backbone.named_modules() if isinstance(module, nn.Linear)][-1]
+    parent, _, attribute = name.rpartition(".")
+    setattr(backbone.get_submodule(parent), attribute, nn.Identity())
+
+
+def read_grey(backbone: nn.Module) -> None:
+    """Let the first convolution take one grey channel: its weights over red, green and blue are added up."""
+    name, first = next((name, module) for name, module in backbone.named_modules() if isinstance(module, nn.Conv2d))
+    with torch.no_grad():
+        first.weight = nn.Parameter(first.weight.sum(1, keepdim=True))
+    first.in_channels = 1
+    parent, _, attribute = name.rpartition(".")
+    setattr(backbone.get_submodule(parent), attribute, first)
+
+
+def count_features(backbone: nn.Module, spec: ImageSpec) -> int:
+    """The length of the vectors that a backbone gives for images of a spec."""
+    with torch.no_grad():
+        shape = (1, spec.channels, spec.height, spec.width or 4 * spec.height)
+        return int(backbone.eval()(torch.zeros(shape)).shape[1])
+
+
+def blocks_of(network: Network) -> list[nn.Module]:
+    """The backbone's blocks from input to output: the parts of `features` where there is one, else the children."""
+    inner = getattr(network.backbone, "features", network.backbone)
+    return [block for block in inner.children() if any(True for _ in block.parameters())]
+
+
+def freeze(network: Network, trained_blocks: int | None) -> None:
+    """Train the head and the last *trained_blocks* blocks only (None: all); frozen ones keep their statistics."""
+    blocks = blocks_of(network)
+    network.backbone.requires_grad_(trained_blocks is None)
+    for block in blocks if trained_blocks is None else blocks[len(blocks) - trained_blocks :]:
+        block.requires_grad_(True)
+
+
+def set_training(network: Network) -> None:
+    """Training mode, except for blocks that are frozen: their batch norms must not follow the new images."""
+    network.train()
+    for block in blocks_of(network):
+        if not any(parameter.requires_grad for parameter in block.parameters()):
+            block.eval()
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained network as the notebooks and the explanations take it up again."""
+
+    network: Network
+    spec: ImageSpec
+    labels: tuple[str, ...]
+
+
+def save_checkpoint(path: Path, network: Network, architecture: str, task: Task, spec: ImageSpec) -> None:
+    """Write weights and what is needed to build the network again; only tensors and plain values."""
+    state = {
+        "architecture": architecture,
+        "task": task.name,
+        "labels": list(task.labels),
+        "spec": spec.model_dump_json(),
+        "state": network.state_dict(),
+    }
+    torch.save(state, path)
+
+
+def load_checkpoint(path: Path, task: Task) -> Checkpoint:
+    """Build the network of a checkpoint in evaluation mode; raises DataError when it is of another task."""
+    saved = dict(read_state(path))
+    if tuple(saved["labels"]) != task.labels:
+        message = f"{path} has the labels {saved['labels']}, the task {task.name} has {list(task.labels)}"
+        raise DataError(message)
+    spec = ImageSpec.model_validate_json(str(saved["spec"]))
+    network = build_network(str(saved["architecture"]), task, spec, weights="none")
+    network.load_state_dict(dict(saved["state"]))
+    return Checkpoint(network.eval(), spec, task.labels)
+
+
+def count_parameters(network: nn.Module) -> int:
+    """The number of weights."""
+    return sum(parameter.numel() for parameter in network.parameters())

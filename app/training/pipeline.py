@@ -1,0 +1,181 @@
+"""One run from data to a logged bundle: the stages in order, one line each. Also the command line.
+
+    python -m app.training.pipeline --data catmus corto --strategy transfer
+    python -m app.training.pipeline --data catmus corto --strategy fine-tune --epochs 8 --minutes 60
+    python -m app.training.pipeline --resume RUN_ID
+
+What it leaves: a run in MLflow with figures of every epoch, plots, the checkpoint, a model card, and the bundle
+that `app/inference/model_registry_prod_experiments.py` promotes.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+
+from app.config import Settings
+from app.data.manifest import fingerprint
+from app.errors import PenPressError
+from app.inference.bundle import Description, Origin
+from app.inference.registry import Registry, RunLog
+from app.preprocess import ImageSpec
+from app.tasks import TASKS, Task
+from app.training.card import write_card
+from app.training.dataset import Item, load_items
+from app.training.export import draft_bundle, export_network
+from app.training.feeding import make_splits, train_network
+from app.training.judge import Judgement, calibrate, judge, pick
+from app.training.model import Network, count_parameters, save_checkpoint
+from app.training.options import Options, parse_options
+from app.training.pictures import draw_pictures
+from app.training.train import History
+
+PROBES = 4
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run gives back: its MLflow id, its bundle's description, the history of its epochs and the judgement."""
+
+    run_id: str
+    bundle: Path
+    description: Description
+    history: History
+    judgement: Judgement
+
+
+def run_pipeline(options: Options, settings: Settings | None = None, resume: str | None = None) -> Outcome:
+    """Train, export, calibrate, judge and log one model; raises a PenPressError when a stage cannot be done."""
+    settings = settings or Settings()
+    task, spec = TASKS[options.task], choose_spec(options)
+    splits = make_splits(load_items(options.datasets or settings.datasets, task, options.data), options)
+    run = start_run(options, settings, splits.everything, resume)
+    folder = settings.checkpoints / run.run_id
+    remember(folder, options)
+    bundle = folder / "bundle"
+    bundle.mkdir(exist_ok=True)
+    try:
+        network, history = train_network(task, spec, splits, options, folder, run.log_metrics)
+        probes = [item.read() for item in pick(splits.validation, PROBES)]
+        export_network(network, spec, probes, bundle / "model.onnx")
+        draft_bundle(bundle, task, spec, describe_origin(options, run, splits.everything, network), probes)
+        calibrate(bundle, splits.validation)
+        judgement = judge(bundle, splits, options.judged)
+        write_card(bundle, judgement, options.model_dump(mode="json", exclude_none=True))
+        save_checkpoint(folder / "network.pth", network, options.architecture, task, spec)
+        draw_pictures(folder / "plots", history, judgement, splits)
+        log_results(run, folder, judgement, history)
+    except (Exception, KeyboardInterrupt):
+        run.finish("FAILED")
+        tell(f"run {run.run_id} stopped; go on with: python -m app.training.pipeline --resume {run.run_id}")
+        raise
+    run.finish()
+    return Outcome(run.run_id, bundle, judgement.description, history, judgement)
+
+
+def choose_spec(options: Options) -> ImageSpec:
+    """The task's image spec, in the size of the options."""
+    spec = TASKS[options.task].image
+    return spec.model_copy(
+        update={"height": options.height or spec.height, "width": options.width or spec.width}
+    )
+
+
+def start_run(options: Options, settings: Settings, items: Sequence[Item], resume: str | None) -> RunLog:
+    """Open the MLflow run, or the interrupted one again."""
+    spec = choose_spec(options)
+    dumped = options.model_dump(mode="json", exclude_none=True)
+    parameters = {name: json.dumps(value) if isinstance(value, list) else value for name, value in dumped.items()}
+    parameters |= {"input_height": spec.height, "input_width": spec.width or 0}
+    tags = {
+        "task": options.task,
+        "strategy": options.strategy,
+        "architecture": options.architecture,
+        "data": " ".join(options.data),
+        "data_fingerprint": fingerprint([item.sample for item in items]),
+        "git_commit": git_commit(),
+    }
+    name = options.name or f"{options.strategy} {options.architecture}"
+    registry = Registry(settings)
+    return registry.start_run(options.experiment or options.task, name, parameters, tags, run_id=resume)
+
+
+def remember(folder: Path, options: Options) -> None:
+    """Write the options beside the checkpoints, so that a resumed run has the same."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "options.json").write_text(options.model_dump_json(indent=2), encoding="utf-8")
+
+
+def recall(folder: Path) -> Options:
+    """Read the options of an interrupted run."""
+    path = folder / "options.json"
+    if not path.is_file():
+        message = f"{path} does not exist: only a run that was started on this machine can be resumed"
+        raise PenPressError(message)
+    return Options.model_validate_json(path.read_bytes())
+
+
+def describe_origin(options: Options, run: RunLog, items: Sequence[Item], network: Network) -> Origin:
+    """Where the model comes from, for its bundle."""
+    return Origin(
+        run_id=run.run_id,
+        architecture=options.architecture,
+        strategy=options.strategy,
+        trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        git_commit=git_commit(),
+        data_fingerprint=fingerprint([item.sample for item in items]),
+        data=" ".join(options.data),
+        parameters=count_parameters(network),
+    )
+
+
+def git_commit() -> str:
+    """The commit of the working tree, with a plus sign when it has changes; `unknown` outside a checkout."""
+    command = ["git", "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"]
+    folder = Path(__file__).parent
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
+    return result.stdout.strip() or "unknown"
+
+
+def log_results(run: RunLog, folder: Path, judgement: Judgement, history: History) -> None:
+    """Everything that a reader of the run wants to see, and the bundle that the registry takes."""
+    minutes = sum(epoch["seconds"] for epoch in history) / 60
+    parameters = judgement.description.origin.parameters
+    figures = {**judgement.description.figures, "training_minutes": minutes, "parameters": float(parameters)}
+    run.log_metrics(figures, step=len(history) + 1)  # after the epochs, so that these are the run's last word
+    run.log_file(folder / "network.pth", "checkpoint")
+    run.log_artifacts(folder / "plots", "plots")
+    run.log_file(folder / "bundle" / "README.md", "card")
+    run.log_bundle(folder / "bundle")
+
+
+def tell(text: str) -> None:
+    """Say something to whoever started the run."""
+    sys.stderr.write(text + "\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the pipeline from the command line."""
+    settings = Settings()
+    options, resume = parse_options(arguments, __doc__ or "")
+    try:
+        outcome = run_pipeline(recall(settings.checkpoints / resume) if resume else options, settings, resume)
+    except PenPressError as error:
+        tell(f"error: {error}")
+        return 1
+    figures = outcome.description.figures
+    for name in sorted(figures):
+        sys.stdout.write(f"{name:40} {figures[name]:.4f}\n")
+    sys.stdout.write(f"run {outcome.run_id}; promote it with\n"
+                     f"python -m app.inference.model_registry_prod_experiments --run-id {outcome.run_id}\n")  # fmt: skip
+    return 0
+
+
+if __name__ == "__main__":
+    torch.set_float32_matmul_precision("high")
+    sys.exit(main())
