@@ -68,12 +68,25 @@ def prepare_database(uri: str, artifact_root: Path) -> None:
     if not uri.startswith(SQLITE):
         has_tables(uri)
         return
-    folder = Path(make_url(uri).database or ".").parent
+    folder = folder_of(uri)
     folder.mkdir(parents=True, exist_ok=True)
     if not has_tables(uri):
-        with (folder / ".initialising").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(folder):
             SqlAlchemyStore(uri, artifact_root.resolve().as_uri())
+
+
+def folder_of(uri: str) -> Path:
+    """Name the folder that a SQLite store lies in."""
+    return Path(make_url(uri).database or ".").parent
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes and threads that ask for the same folder waiting; not to be nested."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def has_tables(uri: str) -> bool:

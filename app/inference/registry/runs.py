@@ -10,14 +10,16 @@ from typing import Literal
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
 
-from app.inference.bundle import read_description
+from app.inference.bundle import Description, read_description
 from app.inference.registry.edge import at_edge
 from app.inference.registry.flavour import write_flavour
 from app.inference.registry.records import BUNDLE, EMBEDDED, RunSummary
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 LONGEST = 500  # characters of a parameter that every MLflow store takes
+ATTEMPTS = 3
 BATCH = 100  # parameters or tags that MLflow takes at once
 
 
@@ -73,9 +75,33 @@ def open_run(client: MlflowClient, experiment_id: str, name: str, tags: Mapping[
     run_id = str(client.create_run(experiment_id, run_name=name, tags={**tags, **commit}).info.run_id)
     if "data" in tags:
         digest = tags.get("data_fingerprint", "unknown")[:36]
-        dataset = Dataset(name=tags["data"][:LONGEST], digest=digest, source_type="local", source="{}")
-        client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+        log_dataset(client, run_id, Dataset(tags["data"][:LONGEST], digest, source_type="local", source="{}"))
     return run_id
+
+
+def log_dataset(client: MlflowClient, run_id: str, dataset: Dataset) -> None:
+    """Log what a run learns from. MLflow fails where another run logs the same data set at the same moment."""
+    inputs = [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
+    for _ in range(ATTEMPTS - 1):
+        try:
+            client.log_inputs(run_id, inputs)
+        except MlflowException:
+            continue
+        return
+    client.log_inputs(run_id, inputs)
+
+
+def tags_of(description: Description) -> dict[str, str]:
+    """Give a run of a finished bundle the tags that its training would have given."""
+    origin = description.origin
+    return {
+        "task": description.task,
+        "data": origin.data,
+        "data_fingerprint": origin.data_fingerprint,
+        "git_commit": origin.git_commit,
+        "strategy": origin.strategy,
+        "architecture": origin.architecture,
+    }
 
 
 def log_parameters(client: MlflowClient, run_id: str, parameters: Mapping[str, str | float]) -> None:

@@ -1,0 +1,367 @@
+"""The registry on real SQLite stores: runs, bundles that MLflow itself can load, versions, the alias, failures."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+
+from app.config import Settings
+from app.errors import BundleError, RegistryError
+from app.inference.bundle import read_description
+from app.inference.recogniser import Recogniser
+from app.inference.registry import EMBEDDED, Registry
+from app.tasks import DOCUMENT_TYPE
+from tests.bundles import make_bundle
+from tests.stores import TAGS, log_run, settings_in
+
+TASK = DOCUMENT_TYPE.name
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(name="registry")
+def _registry(tmp_path: Path) -> Registry:
+    return Registry(settings_in(tmp_path))
+
+
+@pytest.fixture(name="mlflow_of")
+def _mlflow_of(registry: Registry) -> Iterator[Registry]:
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(registry.uri)
+    yield registry
+    mlflow.set_tracking_uri(before)
+
+
+def test_a_new_store_is_made_where_the_settings_say(tmp_path: Path) -> None:
+    """A store in a folder that does not exist yet is made, answers, and keeps its artifacts below the artifact root."""
+    store = tmp_path / "new" / "mlruns"
+    settings = Settings(mlflow_tracking_uri=f"sqlite:///{store}/mlflow.db", artifact_root=store)
+    registry = Registry(settings)
+    assert not store.exists()
+    assert registry.resolve(TASK) is None
+    log_run(registry, tmp_path)
+    locations = [experiment.artifact_location for experiment in registry.client.search_experiments()]
+    assert len(locations) == 2
+    assert all(location.startswith(store.as_uri()) for location in locations)
+    assert len(list(store.rglob("model.onnx"))) == 1
+
+
+def test_nothing_is_resolved_in_an_empty_store(registry: Registry) -> None:
+    """Neither a missing model nor a model without the alias is an error."""
+    assert registry.resolve(TASK) is None
+    assert registry.previous(TASK) is None
+    assert registry.versions(TASK) == []
+
+
+def test_a_registered_model_without_alias_resolves_to_nothing(registry: Registry, tmp_path: Path) -> None:
+    """A version that nobody promoted is not served."""
+    registry.register(log_run(registry, tmp_path), TASK, {})
+    assert registry.resolve(TASK) is None
+
+
+def test_a_run_keeps_what_is_logged(registry: Registry, tmp_path: Path) -> None:
+    """Parameters, tags, the last metrics and artifacts of a finished run can be read back."""
+    log = registry.start_run("fine-tune", "first", {"epochs": 3, "rate": 0.001}, TAGS)
+    for epoch in range(3):
+        log.log_metrics({"validation_accuracy": 0.9 + epoch / 100}, step=epoch)
+    (tmp_path / "plots").mkdir()
+    (tmp_path / "plots" / "curve.txt").write_text("up")
+    log.log_artifacts(tmp_path / "plots", "plots")
+    log.log_file(tmp_path / "plots" / "curve.txt")
+    log.set_tags({"note": "good"})
+    log.finish()
+    (run,) = registry.runs(["fine-tune"], TASK)
+    assert run == registry.run(log.run_id)
+    assert (run.experiment, run.name, run.status, run.embedded) == ("fine-tune", "first", "FINISHED", False)
+    assert run.metrics == {"validation_accuracy": 0.92}
+    assert run.parameters == {"epochs": "3", "rate": "0.001"}
+    assert run.tags == TAGS | {"note": "good"}
+    assert run.finished is not None
+    assert run.finished >= run.started
+    assert {item.path for item in registry.client.list_artifacts(log.run_id)} == {"plots", "curve.txt"}
+
+
+def test_mlflow_shows_data_set_and_commit(registry: Registry) -> None:
+    """The data set is logged as the run's input, and the commit where MLflow's browser looks for it."""
+    log = registry.start_run("transfer", "one", {}, TAGS)
+    run = registry.client.get_run(log.run_id)
+    assert run.inputs.dataset_inputs[0].dataset.name == "tiny"
+    assert run.inputs.dataset_inputs[0].dataset.digest == TAGS["data_fingerprint"]
+    assert run.data.tags["mlflow.source.git.commit"] == TAGS["git_commit"]
+
+
+def test_an_interrupted_run_is_resumed(registry: Registry) -> None:
+    """The same run goes on; its known parameters stay, new ones are added."""
+    first = registry.start_run("transfer", "one", {"epochs": 5}, TAGS)
+    first.finish("KILLED")
+    assert registry.runs(None, TASK) == []
+    second = registry.start_run("transfer", "one", {"epochs": 9, "resumed": "yes"}, TAGS, run_id=first.run_id)
+    assert second.run_id == first.run_id
+    assert registry.run(first.run_id).status == "RUNNING"
+    second.finish()
+    assert registry.run(first.run_id).parameters == {"epochs": "5", "resumed": "yes"}
+
+
+def test_many_parameters_are_logged(registry: Registry) -> None:
+    """More parameters than MLflow takes at once, and one longer than it takes, are no obstacle."""
+    log = registry.start_run("transfer", "one", {f"p{number}": "x" * 9000 for number in range(150)}, TAGS)
+    parameters = registry.run(log.run_id).parameters
+    assert len(parameters) == 150
+    assert parameters["p149"] == "x" * 500
+
+
+def test_the_best_run_has_the_best_figure(registry: Registry, tmp_path: Path) -> None:
+    """Higher accuracy and lower ECE are better, and the embedded model only takes part when it is named."""
+    worse = log_run(registry, tmp_path, "a", accuracy=0.8)
+    better = log_run(registry, tmp_path, "b", accuracy=0.95)
+    registry.register_embedded(make_bundle(tmp_path / "shipped"), TASK)
+    assert [run.run_id for run in (registry.best_run("validation_accuracy", TASK),) if run] == [better]
+    assert [run.run_id for run in (registry.best_run("validation_ece", TASK),) if run] == [better]
+    assert [run.run_id for run in (registry.best_run("validation_accuracy", TASK, ["a"]),) if run] == [worse]
+    named = registry.best_run("validation_accuracy", TASK, [EMBEDDED])
+    assert named is not None
+    assert named.embedded
+    assert registry.best_run("no_such_metric", TASK) is None
+    assert registry.best_run("validation_accuracy", "other_task") is None
+
+
+def test_unknown_experiments_are_named(registry: Registry) -> None:
+    """A misspelt experiment is an error that lists the known ones."""
+    with pytest.raises(RegistryError, match=r"unknown experiments \['tranfser'\]; known are \['Default'\]"):
+        registry.runs(["tranfser"], TASK)
+
+
+def test_a_run_is_registered_once(registry: Registry, tmp_path: Path) -> None:
+    """Registering the same run twice gives the same version."""
+    run_id = log_run(registry, tmp_path)
+    first = registry.register(run_id, TASK, {"data": "tiny"})
+    assert first.version == "1"
+    assert first.tags == {"data": "tiny"}
+    assert registry.register(run_id, TASK, {"data": "other"}) == first
+    assert len(registry.versions(TASK)) == 1
+
+
+def test_a_run_without_bundle_is_not_registered(registry: Registry) -> None:
+    """A run that never logged its bundle cannot become a version."""
+    log = registry.start_run("transfer", "one", {}, TAGS)
+    log.finish()
+    with pytest.raises(RegistryError, match="has no bundle"):
+        registry.register(log.run_id, TASK, {})
+
+
+def test_a_broken_bundle_is_not_logged(registry: Registry, tmp_path: Path) -> None:
+    """A bundle whose model does not match its description never reaches the store."""
+    bundle = make_bundle(tmp_path / "bundle")
+    (bundle / "model.onnx").write_bytes(b"other")
+    log = registry.start_run("transfer", "one", {}, TAGS)
+    with pytest.raises(BundleError, match="sha256"):
+        registry.log_bundle(log, bundle)
+
+
+def test_a_downloaded_bundle_is_the_one_logged(registry: Registry, tmp_path: Path) -> None:
+    """What comes back from the registry loads, passes its probes, and has the sha256 that went in."""
+    version = registry.register(log_run(registry, tmp_path), TASK, {})
+    found = registry.download(version, tmp_path / "deep" / "copy")
+    assert found == tmp_path / "deep" / "copy"
+    Recogniser.load(found).check_probes(found)
+    assert read_description(found) == read_description(tmp_path / f"bundle-{version.run_id}")
+    assert [path.name for path in found.parent.iterdir()] == ["copy"]
+
+
+@pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning")  # MLflow's own, when it is imported
+def test_mlflow_loads_a_version_by_its_alias(mlflow_of: Registry, tmp_path: Path) -> None:
+    """`mlflow.onnx.load_model` and `mlflow.pyfunc.load_model` take the version in prod as any ONNX model."""
+    registry = mlflow_of
+    registry.set_alias(registry.register(log_run(registry, tmp_path), TASK, {}))
+    graph = mlflow.onnx.load_model(f"models:/{TASK}@prod")
+    assert graph.graph.output[0].name == "logits"
+    model = mlflow.pyfunc.load_model(f"models:/{TASK}@prod")
+    images = np.zeros((2, 1, 64, 512), np.float32)
+    assert model.predict(images)["logits"].shape == (2, 2)
+    assert model.metadata.get_input_schema().inputs[0].shape == (-1, 1, 64, 512)
+    with pytest.raises(mlflow.exceptions.MlflowException, match="shape"):
+        model.predict(np.zeros((2, 3, 64, 512), np.float32))
+
+
+def test_the_alias_moves_and_is_remembered(registry: Registry, tmp_path: Path) -> None:
+    """Moving the alias archives the version that held it, and `previous` finds it again."""
+    first, second = (registry.register(log_run(registry, tmp_path), TASK, {}) for _ in range(2))
+    assert registry.set_alias(first).alias == "prod"
+    assert registry.previous(TASK) is None
+    live = registry.set_alias(second)
+    assert registry.resolve(TASK) == live
+    assert (live.version, live.alias, live.tags["stage"], live.tags["previous_version"]) == ("2", "prod", "prod", "1")
+    before = registry.previous(TASK)
+    assert before is not None
+    assert (before.version, before.alias, before.tags["stage"]) == ("1", None, "archived")
+    assert before.tags["archived_at"] == live.tags["promoted_at"]
+    assert registry.set_alias(live) == live
+
+
+def test_rolling_back_twice_goes_two_steps_back(registry: Registry, tmp_path: Path) -> None:
+    """A roll-back is not itself something to roll back to."""
+    for _ in range(3):
+        registry.set_alias(registry.register(log_run(registry, tmp_path), TASK, {}))
+    for expected in ("2", "1"):
+        before = registry.previous(TASK)
+        assert before is not None
+        assert registry.set_alias(before, rollback=True).version == expected
+    assert registry.previous(TASK) is None
+
+
+def test_an_alias_moved_by_hand_can_be_rolled_back(registry: Registry, tmp_path: Path) -> None:
+    """Where the alias was moved in MLflow's browser, the version promoted last is the one before."""
+    first, second = (registry.register(log_run(registry, tmp_path), TASK, {}) for _ in range(2))
+    registry.set_alias(first)
+    registry.client.set_registered_model_alias(TASK, "prod", second.version)
+    before = registry.previous(TASK)
+    assert before is not None
+    assert before.version == first.version
+
+
+def test_the_embedded_bundle_is_registered_once(registry: Registry, tmp_path: Path) -> None:
+    """The shipped bundle becomes a version with the alias and its figures, once, and in an experiment of its own."""
+    bundle = make_bundle(tmp_path / "shipped")
+    version = registry.register_embedded(bundle, TASK)
+    assert (version.version, version.alias, version.tags["embedded"]) == ("1", "prod", "true")
+    assert version.tags["sha256"] == read_description(bundle).sha256
+    assert registry.register_embedded(bundle, TASK) == version
+    (run,) = registry.runs(None, TASK)
+    assert run.embedded
+    assert run.metrics == read_description(bundle).figures
+
+
+def test_the_embedded_bundle_never_takes_the_alias_away(registry: Registry, tmp_path: Path) -> None:
+    """A version that somebody promoted stays live when the shipped bundle is registered later."""
+    promoted = registry.set_alias(registry.register(log_run(registry, tmp_path), TASK, {}))
+    assert registry.register_embedded(make_bundle(tmp_path / "shipped"), TASK) == promoted
+    assert registry.resolve(TASK) == promoted
+
+
+class UnlockedRegistry(Registry):
+    """A registry as it is on a database server, where no lock file keeps the others waiting."""
+
+    _alone = nullcontext
+
+
+@pytest.mark.parametrize("kind", [Registry, UnlockedRegistry])
+def test_two_services_may_register_the_embedded_bundle_at_once(tmp_path: Path, kind: type[Registry]) -> None:
+    """Services that start together on an empty registry agree on one live version; a lock spares repeats."""
+    settings = settings_in(tmp_path)
+    bundle = make_bundle(tmp_path / "shipped")
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: kind(settings).register_embedded(bundle, TASK), range(4)))
+    live = kind(settings).resolve(TASK)
+    assert live is not None
+    assert {version.version for version in found} == {live.version}
+    assert kind is UnlockedRegistry or len(kind(settings).versions(TASK)) == 1
+
+
+def test_two_processes_may_make_the_store_at_once(tmp_path: Path) -> None:
+    """Processes that start together without any store both end well, with one live version."""
+    bundle = make_bundle(tmp_path / "shipped")
+    code = (
+        "import sys; from pathlib import Path; from app.config import Settings; from app.inference.registry import "
+        f"Registry; print(Registry(Settings()).register_embedded(Path({str(bundle)!r}), {TASK!r}).version)"
+    )
+    processes = [run_python(code, tmp_path) for _ in range(2)]
+    answers = [process.communicate(timeout=120) for process in processes]
+    assert answers == [("1\n", ""), ("1\n", "")]
+
+
+def test_the_registry_works_without_the_heavy_packages(tmp_path: Path) -> None:
+    """With mlflow-skinny's dependencies alone the embedded bundle is registered, resolved and fetched, in silence."""
+    bundle = make_bundle(tmp_path / "shipped")
+    code = f"""
+import sys
+blocked = {{"pandas", "onnx", "sklearn", "torch", "torchvision", "matplotlib", "scipy", "pyarrow", "datasets", "flask"}}
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in blocked:
+            raise ModuleNotFoundError("blocked: " + name, name=name)
+sys.meta_path.insert(0, Blocker())
+import json
+from pathlib import Path
+from app.config import Settings
+from app.inference.registry import Registry
+from mlflow.telemetry import get_telemetry_client
+registry = Registry(Settings())
+version = registry.register_embedded(Path({str(bundle)!r}), {TASK!r})
+files = sorted(path.name for path in registry.download(version, Path("copy")).iterdir())
+heavy = sorted(blocked & set(sys.modules))
+here = sorted(path.name for path in Path(".").iterdir())
+found = {{"version": version.version, "files": files, "heavy": heavy, "here": here}}
+print(json.dumps(found | {{"telemetry": get_telemetry_client() is not None}}))
+"""
+    output, complaints = run_python(code, tmp_path).communicate(timeout=120)
+    assert complaints == ""
+    found = json.loads(output)
+    assert found["version"] == "1"
+    assert {"MLmodel", "model.onnx", "model.json", "probe_0.png"} <= set(found["files"])
+    assert found["heavy"] == []
+    assert found["telemetry"] is False
+    assert found["here"] == ["copy", "mlruns", "shipped"]
+
+
+def run_python(code: str, folder: Path) -> subprocess.Popen[str]:
+    """Start Python in *folder* with a store of its own there, as a user's shell would: not as part of a test run."""
+    known = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    store = {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlruns/mlflow.db", "PENPRESS_ARTIFACT_ROOT": "mlruns"}
+    return subprocess.Popen(  # noqa: S603 - our own interpreter on our own code
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env=known | store | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("uri", "word"),
+    [
+        ("sqlite:////proc/nowhere/mlflow.db", "proc"),
+        ("postgresql://reader:secret@127.0.0.1:1/mlflow", "reader:\\*\\*\\*@"),
+        ("http://reader:secret@127.0.0.1:1", "reader:\\*\\*\\*@"),
+        ("carrier-pigeon://somewhere", "carrier-pigeon"),
+    ],
+)
+def test_an_unreachable_store_is_named_without_its_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str, word: str
+) -> None:
+    """The error names the store and the remedy, keeps the password to itself, and is the same at every call."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    registry = Registry(settings_in(tmp_path, mlflow_tracking_uri=uri))
+    for _ in range(2):
+        with pytest.raises(RegistryError, match=f"{word}.*check MLFLOW_TRACKING_URI") as caught:
+            registry.resolve(TASK)
+        assert "secret" not in str(caught.value)
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    """A broken database file is reported at once, and a mended one works on the same registry."""
+    settings = settings_in(tmp_path)
+    database = tmp_path / "mlruns" / "mlflow.db"
+    good = database.read_bytes()
+    database.write_bytes(b"not a database, but long enough to be read as one" * 40)
+    registry = Registry(settings)
+    with pytest.raises(RegistryError, match="not a database"):
+        registry.resolve(TASK)
+    database.write_bytes(good)
+    assert registry.resolve(TASK) is None
+
+
+def test_missing_artifacts_are_reported(registry: Registry, tmp_path: Path) -> None:
+    """A version whose files were deleted fails with an error, and leaves no half bundle behind."""
+    version = registry.register(log_run(registry, tmp_path), TASK, {})
+    next((tmp_path / "mlruns").rglob("model.onnx")).parent.rename(tmp_path / "gone")
+    with pytest.raises(RegistryError, match="model registry"):
+        registry.download(version, tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
