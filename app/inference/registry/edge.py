@@ -71,7 +71,7 @@ def prepare_database(uri: str, artifact_root: Path) -> None:
     folder = folder_of(uri)
     folder.mkdir(parents=True, exist_ok=True)
     if not has_tables(uri):
-        with locked(folder):
+        with locked(folder / ".making-tables.lock"):
             SqlAlchemyStore(uri, artifact_root.resolve().as_uri())
 
 
@@ -81,11 +81,11 @@ def folder_of(uri: str) -> Path:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keep other processes and threads that ask for the same folder waiting; not to be nested."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+def locked(file: Path) -> Iterator[None]:
+    """Keep other processes and threads that ask for the same lock file waiting; the same one must not be nested."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
         yield
 
 

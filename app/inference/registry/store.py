@@ -86,7 +86,7 @@ class Registry(RunStore):
         if not self.uri.startswith(SQLITE):
             yield
             return
-        with at_edge(self.uri), locked(folder_of(self.uri)):
+        with at_edge(self.uri), locked(folder_of(self.uri) / ".registering.lock"):
             yield
 
     def set_alias(self, version: Version, *, rollback: bool = False) -> Version:
