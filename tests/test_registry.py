@@ -271,8 +271,8 @@ def test_two_processes_may_make_the_store_at_once(tmp_path: Path) -> None:
         "import sys; from pathlib import Path; from app.config import Settings; from app.inference.registry import "
         f"Registry; print(Registry(Settings()).register_embedded(Path({str(bundle)!r}), {TASK!r}).version)"
     )
-    processes = [run_python(code, tmp_path) for _ in range(2)]
-    answers = [process.communicate(timeout=120) for process in processes]
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda _: run_python(code, tmp_path), range(2)))
     assert answers == [("1\n", ""), ("1\n", "")]
 
 
@@ -300,7 +300,7 @@ here = sorted(path.name for path in Path(".").iterdir())
 found = {{"version": version.version, "files": files, "heavy": heavy, "here": here}}
 print(json.dumps(found | {{"telemetry": get_telemetry_client() is not None}}))
 """
-    output, complaints = run_python(code, tmp_path).communicate(timeout=120)
+    output, complaints = run_python(code, tmp_path)
     assert complaints == ""
     found = json.loads(output)
     assert found["version"] == "1"
@@ -310,18 +310,20 @@ print(json.dumps(found | {{"telemetry": get_telemetry_client() is not None}}))
     assert found["here"] == ["copy", "mlruns", "shipped"]
 
 
-def run_python(code: str, folder: Path) -> subprocess.Popen[str]:
-    """Start Python in *folder* with a store of its own there, as a user's shell would: not as part of a test run."""
+def run_python(code: str, folder: Path) -> tuple[str, str]:
+    """Run Python in *folder* with a store of its own there, as a user's shell would; returns its output and errors."""
     known = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     store = {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlruns/mlflow.db", "PENPRESS_ARTIFACT_ROOT": "mlruns"}
-    return subprocess.Popen(  # noqa: S603 - our own interpreter on our own code
+    done = subprocess.run(  # noqa: S603 - our own interpreter on our own code
         [sys.executable, "-c", code],
         cwd=folder,
         env=known | store | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
+        timeout=120,
+        check=False,
     )
+    return done.stdout, done.stderr
 
 
 @pytest.mark.parametrize(

@@ -8,18 +8,20 @@ Owns the command line and the layout; what it shows is read from the registry an
 import argparse
 import json
 import sys
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from app.config import Settings
 from app.errors import PenPressError, RegistryError
 from app.inference.bundle import DESCRIPTION, read_description
-from app.inference.registry import Registry
+from app.inference.registry import Registry, RunSummary
 from app.tasks import DOCUMENT_TYPE, TASKS
 
 Value = str | float | None
 Fields = dict[str, Value]
 Details = dict[str, Fields]
+NOTHING = defaultdict(lambda: "  none", embedded="  no model ships with this task")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,16 +57,21 @@ def details(registry: Registry, task: str) -> Details:
             "created": version.created,
             "promoted": version.tags.get("promoted_at"),
             "previous_version": previous.version if previous else None,
-        },
-        "tags": dict(version.tags),
+        }
     }
     if version.run_id is not None:
-        run = registry.run(version.run_id)
-        times = {"started": run.started, "finished": run.finished}
-        found["run"] = {"run_id": run.run_id, "experiment": run.experiment, "name": run.name, **times}
-        found["metrics"] = dict(sorted(run.metrics.items()))
-        found["parameters"] = dict(sorted(run.parameters.items()))
-    return found
+        found |= details_of_run(registry.run(version.run_id))
+    return found | {"tags": dict(sorted(version.tags.items()))}
+
+
+def details_of_run(run: RunSummary) -> Details:
+    """Lay out the run that a version comes from."""
+    times = {"started": run.started, "finished": run.finished}
+    return {
+        "run": {"run_id": run.run_id, "experiment": run.experiment, "name": run.name, **times},
+        "metrics": dict(sorted(run.metrics.items())),
+        "parameters": dict(sorted(run.parameters.items())),
+    }
 
 
 def embedded(directory: Path) -> Fields:
@@ -81,7 +88,8 @@ def layout(found: Mapping[str, Fields]) -> str:
     width = max(len(name) for fields in found.values() for name in fields)
     lines = []
     for section, fields in found.items():
-        lines += [section, *(f"  {name:{width}}  {shown(value)}" for name, value in fields.items()), ""]
+        values = [f"  {name:{width}}  {shown(value)}" for name, value in fields.items()]
+        lines += [section, *(values or [NOTHING[section]]), ""]
     return "\n".join(lines)
 
 

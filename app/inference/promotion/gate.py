@@ -174,14 +174,13 @@ def version_tags(run: RunSummary, description: Description) -> dict[str, str]:
     return {name: value[:LONGEST_TAG] for name, value in tags.items()}
 
 
-def verdict_tags(verdict: Verdict, *, force: bool) -> dict[str, str]:
+def verdict_tags(verdict: Verdict, *, force: bool) -> dict[str, str | None]:
     """Record how a version was judged, and whether it was promoted all the same."""
-    tags = {}
+    reasons = "; ".join(verdict.refusals)[:LONGEST_TAG] or None
+    tags = {"forced": reasons if force else None, "refused": None if force else reasons}
     if verdict.comparison is not None:
         new = verdict.comparison.candidate
         figures = {"accuracy": new.accuracy, "ece": new.ece, "milliseconds": new.milliseconds}
-        tags = {f"gate.{name}": f"{value:.6g}" for name, value in figures.items()}
+        tags |= {f"gate.{name}": f"{value:.6g}" for name, value in figures.items()}
         tags["gate.images"] = str(verdict.comparison.images)
-    if verdict.refusals:
-        tags["forced" if force else "refused"] = "; ".join(verdict.refusals)[:LONGEST_TAG]
     return tags

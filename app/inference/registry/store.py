@@ -108,11 +108,14 @@ class Registry(RunStore):
             self.tag(before, {"archived_at": now, "stage": "archived"})
         return self.version(version.name, version.version)
 
-    def tag(self, version: Version, tags: Mapping[str, str]) -> None:
-        """Set tags of a version."""
+    def tag(self, version: Version, tags: Mapping[str, str | None]) -> None:
+        """Set tags of a version; None takes one away."""
         with at_edge(self.uri):
             for name, value in tags.items():
-                self.client.set_model_version_tag(version.name, version.version, name, value)
+                if value is not None:
+                    self.client.set_model_version_tag(version.name, version.version, name, value)
+                elif name in version.tags:
+                    self.client.delete_model_version_tag(version.name, version.version, name)
 
     def previous(self, task: str) -> Version | None:
         """The version that held the alias before the present one, or None.
