@@ -60,8 +60,8 @@ def judge(bundle: Path, splits: Splits, judged: int) -> Judgement:
     recogniser = Recogniser.load(bundle)
     labels = recogniser.description.labels
 
-    def report(cases: Sequence[Case], _name: str) -> Report:
-        return evaluate(recogniser.predict, cases, labels, progress=True)
+    def report(cases: Sequence[Case], name: str) -> Report:
+        return evaluate(recogniser.predict, cases, labels, progress=f"judge, {name}")
 
     validation = report([item.case() for item in splits.validation], "validation")
     test = report([item.case() for item in splits.test], "test")

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from app.evaluate import Report, report_of
@@ -101,13 +102,22 @@ def start_fitting(network: Network, schedule: Schedule, device: torch.device) ->
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     optimiser = torch.optim.Adam(trained, lr=schedule.learning_rate)
-    average = get_ema_multi_avg_fn(schedule.average)
     return Fitting(
         network=network,
         optimiser=optimiser,
         scheduler=ReduceLROnPlateau(optimiser, factor=0.3, patience=0, threshold=0.01),
-        averaged=AveragedModel(network, multi_avg_fn=average, use_buffers=True),
+        averaged=AveragedModel(network, multi_avg_fn=partial(average_in, schedule.average), use_buffers=True),
     )
+
+
+def average_in(decay: float, averages: list[torch.Tensor], values: list[torch.Tensor], updates: torch.Tensor) -> None:
+    """Move the averages towards new values: fast at first, so that the untrained start is soon forgotten."""
+    share = 1 - min(decay, float((1 + updates) / (10 + updates)))
+    for average, value in zip(averages, values, strict=True):
+        if average.is_floating_point():
+            average.lerp_(value, share)
+        else:
+            average.copy_(value)
 
 
 def fit(

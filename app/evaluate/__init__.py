@@ -1,0 +1,9 @@
+"""How good a recogniser is: reports on cases with known labels, and on altered copies of them.
+
+Knows only `predict`. Needs NumPy and Pillow alone, so that the promotion gate can judge where nothing else is installed.
+"""
+
+from app.evaluate.alterations import ALTERATIONS, altered
+from app.evaluate.report import Case, Report, evaluate, report_of
+
+__all__ = ["ALTERATIONS", "Case", "Report", "altered", "evaluate", "report_of"]
