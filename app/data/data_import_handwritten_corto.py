@@ -4,7 +4,7 @@
     python -m app.data.data_import_handwritten_corto --source DIR --name NAME    reads parquet files
 
 Uses the columns `source`, `document` or `writer`, and `language` when they are there; without a document every row is
-its own, and the split of the source holds. Its second split may be called `valid`. Owns only the meaning of the columns.
+its own, and the split of the source holds. Its second split may be called `valid`. Owns the meaning of the columns.
 """
 
 import argparse
@@ -15,7 +15,8 @@ from typing import Any
 
 import datasets
 
-from app.data.importing import Row, image_bytes, make_parser, open_splits, run_import
+from app.data.importing import Row, make_parser, run_import
+from app.data.sources import image_bytes, open_splits
 
 HUB = "corto-ai/handwritten-text"
 

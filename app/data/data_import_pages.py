@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from app.data.importing import SPLIT_NAMES, Row, make_parser, run_import
+from app.data.importing import Row, make_parser, run_import
+from app.data.sources import SPLIT_NAMES
 from app.errors import DataError
 
 Box = tuple[float, float, float, float]

@@ -4,7 +4,7 @@
     python -m app.data.data_import_printed_handwritten_catmus --source DIR       reads parquet files
 
 Needs the columns `im` and `writing_type`; uses `project`, `shelfmark`, `language`, `not_before`, `not_after` and
-`gen_split` when they are there. Typewritten lines count as printed. Owns only the meaning of the columns.
+`gen_split` when they are there. Typewritten lines count as printed. Owns the meaning of the columns.
 """
 
 import argparse
@@ -15,7 +15,8 @@ from typing import Any
 
 import datasets
 
-from app.data.importing import SPLIT_NAMES, Row, image_bytes, make_parser, open_splits, run_import
+from app.data.importing import Row, make_parser, run_import
+from app.data.sources import SPLIT_NAMES, image_bytes, open_splits
 
 HUB = "CATMuS/modern"
 

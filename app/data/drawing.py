@@ -75,11 +75,11 @@ def _draw_text(face: ImageFont.FreeTypeFont, text: str) -> Line:
     left, top, right, bottom = (round(value) for value in face.getbbox(text, anchor="ls"))
     image = Image.new("L", (max(1, right - left) + 2 * ROOM, max(1, bottom - top) + 2 * ROOM))
     ImageDraw.Draw(image).text((ROOM - left, ROOM - top), text, fill=255, font=face, anchor="ls")
-    return np.asarray(image, np.float32) / 255, ROOM - top
+    return np.asarray(image, np.float32) / np.float32(255), ROOM - top
 
 
 def _draw_letters(random: Random, text: str, face: ImageFont.FreeTypeFont, tracking: float) -> Line:
-    """Draw *text* letter by letter, *tracking* pixels wider than the font, each a little off its height and strength."""
+    """Draw *text* letter by letter, *tracking* pixels apart, each a little off its height and of its own strength."""
     canvas = np.zeros((5 * UNIT, round(face.getlength(text) + len(text) * tracking) + UNIT), np.float32)
     weak, jump = random.uniform(0, 0.35), random.uniform(0, 0.05)
     for index, letter in enumerate(text):
@@ -177,9 +177,9 @@ def _even_strokes(part: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], scale: 
     large = np.pad(np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_CUBIC)), ROOM)
     inside = (cv2.GaussianBlur(large, (0, 0), max(0.5, scale / 3)) > INK).astype(np.uint8)
     if not inside.any():
-        return large.astype(np.float32) / 255
+        return np.asarray(large, np.float32) / np.float32(255)
     within = cv2.distanceTransform(inside, cv2.DIST_L2, 3)
     beyond = cv2.distanceTransform(1 - inside, cv2.DIST_L2, 3)
     half = 2 * float(within[inside > 0].mean())
     change = np.clip(width / 2 - half, -0.35 * half, ROOM / 2)
-    return np.clip(within - beyond + change + 0.5, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(within - beyond + change + 0.5, 0, 1), np.float32)

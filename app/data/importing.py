@@ -15,10 +15,9 @@ import io
 import re
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 from tqdm import tqdm
@@ -29,7 +28,6 @@ from app.errors import DataError, InputError, PenPressError
 from app.preprocess import read_image
 from app.tasks import TASKS, Task
 
-SPLIT_NAMES = {"train": "train", "validation": "validation", "valid": "validation", "dev": "validation", "test": "test"}
 SUFFIXES = {"JPEG": ".jpg", "PNG": ".png"}
 
 
@@ -112,7 +110,8 @@ def _write_row(row: Row, split: str, directory: Path, task: Task, present: dict[
         message = f"label {row.label!r} is none of {', '.join(task.labels)}"
         raise DataError(message)
     # The digest in the name: another source imported under the same name never takes an old file for its own.
-    stem = f"{re.sub(r'[^0-9A-Za-z._-]+', '_', row.key)[:80]}-{hashlib.sha256(row.image).hexdigest()[:12]}"
+    digest = hashlib.sha256(row.key.encode() + row.image).hexdigest()[:12]
+    stem = f"{re.sub(r'[^0-9A-Za-z_-]+', '_', row.key)[:80]}-{digest}"
     folder = directory / split / label
     file = present.get(stem)
     if file is None or file.parent.name != label:
@@ -162,11 +161,12 @@ def _settle_documents(samples: list[Sample], directory: Path) -> list[Sample]:
     settled = []
     for sample in samples:
         count = counts[sample.document]
-        split = max(SPLITS, key=lambda name, count=count: count[name])  # type: ignore[misc]
+        split = max(SPLITS, key=count.__getitem__)
+        path = sample.path
         if split != sample.split:
             file = _move(directory / sample.path, directory / split / sample.label)
-            sample = replace(sample, split=split, path=file.relative_to(directory).as_posix())  # noqa: PLW2901
-        settled.append(sample)
+            path = file.relative_to(directory).as_posix()
+        settled.append(replace(sample, split=split, path=path))
     return settled
 
 
@@ -216,46 +216,3 @@ def run_import(arguments: argparse.Namespace, rows: Callable[[argparse.Namespace
     reasons = "".join(f"\n  {row.key}: {row.reason}" for row in left_out[:10])
     sys.stdout.write(f"{len(left_out)} rows left out{', listed in left_out.csv:' * bool(left_out)}{reasons}\n")
     return 0
-
-
-def find_split_files(source: Path) -> dict[str, list[str]]:
-    """Find the parquet files of each split under *source*: `train*.parquet`, `data/train*.parquet`, `x-train.parquet`.
-
-    `valid`, `dev` and `validation` are one split; raises DataError when there is none at all.
-    """
-    found: dict[str, list[str]] = {}
-    for file in sorted([*source.glob("*.parquet"), *source.glob("data/*.parquet")]):
-        for word in re.split(r"[-_.]", file.stem):
-            if word in SPLIT_NAMES:
-                found.setdefault(SPLIT_NAMES[word], []).append(str(file))
-                break
-    if not found:
-        message = f"no parquet file of a split in {source}; expected for instance {source / 'train.parquet'}"
-        raise DataError(message)
-    return found
-
-
-def open_splits(load_dataset: Callable[..., Any], hub: str, source: Path | None) -> Iterator[tuple[str, Any]]:
-    """Yield the name and the stream of every split, from the parquet files in *source* or from the *hub*.
-
-    *load_dataset* is that of the `datasets` library, which only the scripts import; raises DataError with the remedy.
-    """
-    try:
-        if source is not None:
-            opened = load_dataset("parquet", data_files=find_split_files(source), streaming=True)
-        else:
-            opened = load_dataset(hub, streaming=True)
-    except (OSError, ValueError, RuntimeError) as error:
-        message = f"{hub} cannot be opened ({error}); give a folder with its parquet files: --source DIR"
-        raise DataError(message) from error
-    for name, stream in opened.items():
-        if name not in SPLIT_NAMES:
-            message = f"{hub} has the split {name!r}; known are {', '.join(SPLIT_NAMES)}"
-            raise DataError(message)
-        yield SPLIT_NAMES[name], stream
-
-
-def image_bytes(value: Mapping[str, Any] | bytes | None) -> bytes:
-    """The encoded image in a cell of the `datasets` library, read undecoded; empty when there is none."""
-    content = value.get("bytes") if isinstance(value, Mapping) else value
-    return content or b""

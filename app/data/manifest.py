@@ -6,6 +6,7 @@ split. Does not make data sets: that is `importing` and `synthetic`.
 
 import csv
 import hashlib
+import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -103,7 +104,7 @@ def stable_share(text: str) -> float:
 
 def split_of(document: str, shares: tuple[float, float, float] = (0.8, 0.1, 0.1)) -> str:
     """Choose the split of *document* by a stable hash; *shares* are those of train, validation and test."""
-    if min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:  # noqa: PLR2004  tolerance of a float sum
+    if min(shares) < 0 or not math.isclose(sum(shares), 1):
         message = f"the shares {shares} must be positive and add up to 1"
         raise DataError(message)
     place = stable_share(document)

@@ -62,7 +62,7 @@ def smooth_field(random: Random, shape: tuple[int, int], scale: float) -> Plane:
 
 
 def warp(plane: Plane, random: Random, unit: float, wobble: float, slope: float) -> Plane:
-    """Bend *plane*: letters by *wobble* (a share of *unit*, the height of an x), words by twice as much, all by *slope*."""
+    """Bend *plane*: letters by *wobble* (a share of *unit*, the height of an x), words more, the whole by *slope*."""
     height, width = plane.shape
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
     for scale, strength in ((1.1, 0.5), (2.5, 1.0), (9.0, 1.7)):
@@ -79,7 +79,7 @@ def vary_strokes(plane: Plane, random: Random, ink: Ink, unit: float) -> Plane:
     field = 1 + ink.swelling * smooth_field(random, plane.shape, 3 * unit)
     limit = weight * np.clip(random.uniform(0.3, 0.65) * field, 0.2, 0.7)
     gain = random.uniform(2.0, 6.0) / max(weight, 0.05)
-    return np.clip((blurred - limit) * gain + 0.5, 0, 1).astype(np.float32)
+    return np.asarray(np.clip((blurred - limit) * gain + 0.5, 0, 1), np.float32)
 
 
 def colour_density(random: Random, ink: Ink, shape: tuple[int, int], unit: float) -> Plane:
@@ -88,7 +88,7 @@ def colour_density(random: Random, ink: Ink, shape: tuple[int, int], unit: float
     if random.random() < ink.grain_chance:
         grain = smooth_field(random, shape, unit * random.uniform(0.05, 0.12))
         density *= np.clip(1 - random.uniform(0.1, 0.45) * np.abs(grain), 0, 1)
-    return np.clip(density * random.uniform(0.65, 1.0), 0.1, 1).astype(np.float32)
+    return np.asarray(np.clip(density * random.uniform(0.65, 1.0), 0.1, 1), np.float32)
 
 
 def draw_rules(random: Random, shape: tuple[int, int], baseline: float, unit: float, slope: float) -> Plane:
@@ -99,20 +99,17 @@ def draw_rules(random: Random, shape: tuple[int, int], baseline: float, unit: fl
     thick = max(1, round(unit * random.uniform(0.03, 0.12)))
     kind = str(random.choice(["none", "lines", "grid", "one", "box", "dots"], p=[0.5, 0.17, 0.06, 0.12, 0.07, 0.08]))
     first = baseline + unit * random.uniform(0.0, 0.5)
-    if kind in {"lines", "grid", "box"}:
-        for row in np.arange(first - 3 * pitch, height + pitch, pitch if kind != "box" else 1.6 * pitch):
-            _rule(plane, (0, row), (width, row), thick, slope)
-    if kind in {"one", "dots"}:
-        _rule(plane, (0, first), (width, first), thick, slope)
+    rows = np.arange(first - 3 * pitch, height + pitch, pitch * (1.6 if kind == "box" else 1.0))
+    columns = np.arange(random.uniform(0, pitch), width, pitch / 2)
+    edge = unit * random.uniform(0, 2)
+    for row in {"none": [], "one": [first], "dots": [first]}.get(kind, rows):
+        _rule(plane, (0, row), (width, row), thick, slope)
     if kind == "dots":
         gap = max(4, round(unit * random.uniform(0.2, 0.4)))
         plane[:, np.arange(width) % gap > gap // 2] = 0
-    if kind == "grid":
-        for column in np.arange(random.uniform(0, pitch), width, pitch / 2):
-            _rule(plane, (column, 0), (column, height), thick, slope)
-    if kind in {"box", "one"} or random.random() < 0.12:
-        for column in random.choice([random.uniform(0, 2), width / unit - random.uniform(0, 2)], 1) * unit:
-            _rule(plane, (column, 0), (column, height), thick, slope)
+    with_edge = kind == "box" or random.random() < 0.15
+    for column in [*(columns if kind == "grid" else []), *([float(random.choice([edge, width - edge]))] * with_edge)]:
+        _rule(plane, (column, 0), (column, height), thick, slope)
     return plane
 
 
@@ -132,7 +129,8 @@ def make_paper(random: Random, shape: tuple[int, int], unit: float) -> NDArray[n
     light += random.uniform(0, 0.02) * smooth_field(random, shape, 0.3 * unit)
     if random.random() < 0.25:
         light *= np.linspace(1, random.uniform(0.55, 1), shape[1], dtype=np.float32)[:: int(random.choice([-1, 1]))]
-    return np.asarray(tint * light[..., None] * random.uniform(0.72, 1.02), np.float32)
+    sheet = tint * light[..., None] * random.uniform(0.72, 1.02)
+    return np.asarray(sheet, np.float32)
 
 
 def lay_ink(sheet: NDArray[np.float32], coverage: Plane, colour: tuple[int, int, int]) -> NDArray[np.float32]:
@@ -153,7 +151,9 @@ def photograph(sheet: NDArray[np.float32], random: Random, factor: float) -> Ima
     size = max(8, round(sheet.shape[1] * factor)), max(8, round(sheet.shape[0] * factor))
     small = np.asarray(cv2.resize(sheet, size, interpolation=way), np.float32)
     if random.random() < 0.5:
-        small = np.asarray(cv2.GaussianBlur(small, (0, 0), random.uniform(0.3, min(1.2, size[1] / 28))), np.float32)
+        small = np.asarray(
+            cv2.GaussianBlur(small, (0, 0), random.uniform(0.3, np.clip(size[1] / 28, 0.4, 1.2))), np.float32
+        )
     noise = smooth_field(random, small.shape[:2], random.uniform(0.8, 2.0))
     small += noise[..., None] * np.float32(abs(random.normal(0, 4)))
     if random.random() < 0.5:

@@ -15,6 +15,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -38,7 +39,7 @@ HAND_SIZE = 250
 
 
 def render_line(random: Random, label: str, font: Path | None = None) -> Image.Image:
-    """Render one line of the class *label* (`handwritten` or `printed`) as an RGB image, by default in any of its fonts."""
+    """Render one line of a class (`handwritten` or `printed`) as an RGB image, by default in any of its fonts."""
     fonts = fonts_of(label) if font is None else [font]
     chosen = fonts[int(random.integers(len(fonts)))]
     return _compose(random, lambda stream, text: draw_font(stream, text, chosen), label)
@@ -78,7 +79,7 @@ def _surround(random: Random, draw: Draw, label: str) -> tuple[paper.Plane, int]
     most = random.choice([0.15, 0.6], p=[0.4, 0.6])
     above, below = (round(value) for value in random.uniform(-0.05, most, 2) * height)
     left, right = (round(value) for value in random.uniform(0, most + 0.3, 2) * max(height, UNIT))
-    size = max(8, height + above + below), int(columns.max() - columns.min()) + 1 + left + right
+    size = max(UNIT, height + above + below), int(columns.max() - columns.min()) + 1 + left + right
     canvas = np.zeros(size, np.float32)
     baseline = base - int(rows.min()) + above
     stamp(canvas, line, above - int(rows.min()), left - int(columns.min()))
@@ -170,7 +171,7 @@ def read_hands(folder: Path) -> dict[str, Hands]:
     return hands
 
 
-def _parquet_rows(folder: Path, split: str) -> Iterator[dict[str, object]]:
+def _parquet_rows(folder: Path, split: str) -> Iterator[dict[str, Any]]:
     """Yield the rows of all parquet files of a split."""
     import pyarrow.parquet  # noqa: PLC0415  only this way of use needs it
 

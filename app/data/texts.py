@@ -28,19 +28,19 @@ WORDS = {
     huis ondertekend bedrag gemeente""",
 }
 NAMES = """Anna Müller Jean Dupont Maria García Smith Weber Rossi de Vries Schneider O'Neill Lefèvre Kowalski Jansen
-Thomas Élise Johann Peter Sofía Hughes Novak Fischer Moreau Conti Baker Yilmaz Nguyen Larsen Hofmann Clara Ortega""".split()
+Thomas Élise Johann Peter Sofía Hughes Novak Fischer Moreau Conti Baker Yilmaz Nguyen Larsen Hofmann Clara Ortega"""
 TOWNS = """Paris London Berlin Wien Zürich Madrid Roma Lyon Köln München Genève Oxford Bristol Leiden Sevilla Nancy
-Trier Graz Boston Dublin Torino Rouen Basel Mainz York Delft""".split()
+Trier Graz Bonn Dublin Torino Rouen Basel Mainz York Delft"""
 MONTHS = """January Februar mars April mai June juillet August septembre octubre November Dezember Jan. Feb. Oct.
-Déc.""".split()
+Déc."""
 LABELS = """Name Vorname Date Datum Address Adresse Signature Unterschrift Tel. No. Nr. N° Total Summe Montant Betrag
-Ref. Subject Betreff Objet Place Ort Lieu Age Profession Beruf Plz Town VAT IBAN Page Invoice Quittung Reçu""".split()
+Ref. Subject Betreff Objet Place Ort Lieu Age Profession Beruf Plz Town VAT IBAN Page Invoice Quittung Reçu"""
 ITEMS = """Coffee Tee Brot Milk pain beurre Äpfel cheese Wine eau Zucker Rice oil Papier nails screws soap flour sel
-Batteries Kabel timber paint""".split()
+Batteries Kabel timber paint"""
 SYLLABLES = """ba be ber bi bo ca che ci co da de den di do du el en er es fa fe fi ga gen go ha he hi ho il in ka ke
 kir la le lin lo lu ma me min mo mu na ne ni no nu on or pa pe pi po qua ra re ri ro ru sa sche se si so sta ste su ta
-te ten ti to tra tu un ur va ve vi vo wa we wi xa ya ze zi zo""".split()
-PUNCTUATION = [*[""] * 24, ",", ",", ",", ".", ".", ".", ";", ":", "!", "?", " –", ")"]
+te ten ti to tra tu un ur va ve vi vo wa we wi xa ya ze zi zo"""
+PUNCTUATION = [*[""] * 24, ",", ",", ",", ".", ".", ".", ";", ":", "!", "?", " -", ")"]
 Random = np.random.Generator
 
 
@@ -51,7 +51,7 @@ def pick(random: Random, choices: Sequence[str]) -> str:
 
 def made_up_word(random: Random) -> str:
     """Put two to four syllables together to a word of no language."""
-    return "".join(pick(random, SYLLABLES) for _ in range(random.integers(2, 5)))
+    return "".join(pick(random, SYLLABLES.split()) for _ in range(random.integers(2, 5)))
 
 
 def sentence(random: Random) -> str:
@@ -74,17 +74,17 @@ def name(random: Random) -> str:
     """A person, perhaps with initials, a title or a town."""
     initial = f"{pick(random, 'ABCDEFGHJKLMNPRSTVW')}. " if random.random() < 0.3 else ""
     honour = pick(random, ["", "", "", "Mr ", "Mme ", "Dr. ", "Herr ", "Sra. "])
-    tail = f", {pick(random, TOWNS)}" if random.random() < 0.3 else ""
-    return f"{honour}{initial}{pick(random, NAMES)} {pick(random, NAMES)}{tail}"
+    tail = f", {pick(random, TOWNS.split())}" if random.random() < 0.3 else ""
+    return f"{honour}{initial}{pick(random, NAMES.split())} {pick(random, NAMES.split())}{tail}"
 
 
 def date(random: Random) -> str:
     """A date in one of many notations."""
     day, month, year = random.integers(1, 29), random.integers(1, 13), random.integers(1750, 2026)
+    written, town = pick(random, MONTHS.split()), pick(random, TOWNS.split())
     forms = [
         f"{day}.{month}.{year}", f"{day:02}/{month:02}/{year % 100:02}", f"{year}-{month:02}-{day:02}",
-        f"{day} {pick(random, MONTHS)} {year}", f"{pick(random, TOWNS)}, {day}. {pick(random, MONTHS)} {year}",
-        f"le {day} {pick(random, MONTHS)} {year}", f"{year}",
+        f"{day} {written} {year}", f"{town}, {day}. {written} {year}", f"le {day} {written} {year}", f"{year}",
     ]  # fmt: skip
     return pick(random, forms)
 
@@ -104,14 +104,14 @@ def receipt(random: Random) -> str:
     """A line of a receipt or an invoice: quantity, goods, price."""
     quantity = f"{random.integers(1, 13)} " if random.random() < 0.6 else ""
     gap = pick(random, [" ", "   ", " ..... ", " - "])
-    return f"{quantity}{pick(random, ITEMS)}{gap}{amount(random)}"
+    return f"{quantity}{pick(random, ITEMS.split())}{gap}{amount(random)}"
 
 
 def form_entry(random: Random) -> str:
     """A label of a form, alone or with its entry."""
     if random.random() < 0.5:
-        return f"{pick(random, LABELS)}{pick(random, [':', '', ' :', '*'])}"
-    return f"{pick(random, LABELS)}: {pick(random, [name(random), date(random), amount(random), code(random)])}"
+        return f"{pick(random, LABELS.split())}{pick(random, [':', '', ' :', '*'])}"
+    return f"{pick(random, LABELS.split())}: {pick(random, [name(random), date(random), amount(random), code(random)])}"
 
 
 def code(random: Random) -> str:
@@ -119,9 +119,9 @@ def code(random: Random) -> str:
     digits = "".join(str(digit) for digit in random.integers(0, 10, 12))
     letters = "".join(pick(random, "ABCDEFGHIJKLMNOPRSTUVWXYZ") for _ in range(3))
     forms = [
-        digits[:5], f"+{digits[:2]} {digits[2:5]} {digits[5:]}", f"{letters}-{digits[:4]}", f"{digits[:4]}/{digits[4:6]}",
-        f"No. {digits[:3]}", f"{digits[:5]} {pick(random, TOWNS)}", f"{letters[0]}{digits[:3]}.{digits[3:6]}", digits[:2],
-        f"{digits[:4]} {digits[4:8]} {digits[8:]}",
+        digits[:5], f"+{digits[:2]} {digits[2:5]} {digits[5:]}", f"{letters}-{digits[:4]}", digits[:2],
+        f"{digits[:4]}/{digits[4:6]}", f"No. {digits[:3]}", f"{digits[:5]} {pick(random, TOWNS.split())}",
+        f"{letters[0]}{digits[:3]}.{digits[3:6]}", f"{digits[:4]} {digits[4:8]} {digits[8:]}",
     ]  # fmt: skip
     return pick(random, forms)
 
@@ -129,7 +129,7 @@ def code(random: Random) -> str:
 def address(random: Random) -> str:
     """A street with its number, perhaps a town."""
     street = made_up_word(random).title() + pick(random, ["straße", " Street", "weg", " Road", "gasse", " Lane"])
-    tail = f", {pick(random, TOWNS)}" if random.random() < 0.4 else ""
+    tail = f", {pick(random, TOWNS.split())}" if random.random() < 0.4 else ""
     return f"{street} {random.integers(1, 200)}{tail}"
 
 

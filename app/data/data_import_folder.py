@@ -1,0 +1,84 @@
+"""Import any folder of images in class folders as a data set.
+
+    python -m app.data.data_import_folder --folder DIR --name NAME
+
+DIR holds `<class>/**/image` or `<split>/<class>/**/image`. The document of an image is its sub-folder where there is
+one, else the part of its name before the last `_` or `-` and a number (`letter12_03.png`: letter12); where that gives
+a class fewer than three documents (`img_001.png`, `img_002.png`, ...), every image is its own. Without split
+folders the document's stable hash chooses the split, so a document is never in two. Classes are those of `--task`.
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.data.importing import Row, make_parser, run_import
+from app.data.sources import SPLIT_NAMES
+from app.errors import DataError
+from app.tasks import TASKS, Task
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif"}
+LEAST_DOCUMENTS = 3
+
+
+def read_rows(arguments: argparse.Namespace) -> Iterator[Row]:
+    """Yield the images of `--folder` in the order of their paths; raises DataError for folders that are no classes."""
+    folder, task = arguments.folder, TASKS[arguments.task]
+    if not folder.is_dir():
+        message = f"{folder} is not a folder; --folder must hold one folder for each of {', '.join(task.labels)}"
+        raise DataError(message)
+    for split, home in _split_folders(folder):
+        for class_folder in _class_folders(home, task):
+            for file, document in documents_of(class_folder).items():
+                yield Row(
+                    key=file.relative_to(folder).with_suffix("").as_posix(),
+                    label=class_folder.name,
+                    image=file.read_bytes(),
+                    split=split,
+                    source=arguments.name,
+                    document=f"{arguments.name}/{document}",
+                )
+
+
+def _split_folders(folder: Path) -> list[tuple[str | None, Path]]:
+    """The split folders with their splits, or the folder itself when it has none."""
+    found = [(SPLIT_NAMES[path.name], path) for path in sorted(folder.iterdir()) if path.name in SPLIT_NAMES]
+    return [*found] or [(None, folder)]
+
+
+def _class_folders(home: Path, task: Task) -> list[Path]:
+    """The class folders in *home*; raises DataError when there are none, or others."""
+    folders = sorted(path for path in home.iterdir() if path.is_dir() and not path.name.startswith("."))
+    known = {*task.labels, *task.same_as}
+    strange = [path.name for path in folders if path.name not in known]
+    if strange or not folders:
+        classes = ", ".join(sorted(known))
+        message = f"{home} has the folders {strange or 'none'}; the classes of {task.name} are {classes}"
+        raise DataError(message)
+    return folders
+
+
+def documents_of(class_folder: Path) -> dict[Path, str]:
+    """The images of a class, sorted, each with the document that it belongs to."""
+    files = sorted(file for file in class_folder.rglob("*") if file.suffix.lower() in SUFFIXES)
+    inside = {file: file.relative_to(class_folder) for file in files}
+    documents = {
+        file: path.parent.as_posix() if len(path.parts) > 1 else re.sub(r"[-_]\d+$", "", path.stem)
+        for file, path in inside.items()
+    }
+    if len(set(documents.values())) < LEAST_DOCUMENTS:
+        return {file: path.with_suffix("").as_posix() for file, path in inside.items()}
+    return documents
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the import from the command line."""
+    parser = make_parser(__doc__.splitlines()[0], None)
+    parser.add_argument("--folder", type=Path, required=True, help="folder with a folder of images for each class")
+    return run_import(parser.parse_args(arguments), read_rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

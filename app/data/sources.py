@@ -1,0 +1,56 @@
+"""Opens data sets in parquet files: streamed from a hub, or from a local folder with files of each split.
+
+Owns the names that splits go by elsewhere. Knows no columns: those are the import scripts' own.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from app.errors import DataError
+
+SPLIT_NAMES = {"train": "train", "validation": "validation", "valid": "validation", "dev": "validation", "test": "test"}
+
+
+def find_split_files(source: Path) -> dict[str, list[str]]:
+    """Find the parquet files of each split under *source*: `train*.parquet`, `data/train*.parquet`, `x-train.parquet`.
+
+    `valid`, `dev` and `validation` are one split; raises DataError when there is none at all.
+    """
+    found: dict[str, list[str]] = {}
+    for file in sorted([*source.glob("*.parquet"), *source.glob("data/*.parquet")]):
+        for word in re.split(r"[-_.]", file.stem):
+            if word in SPLIT_NAMES:
+                found.setdefault(SPLIT_NAMES[word], []).append(str(file))
+                break
+    if not found:
+        message = f"no parquet file of a split in {source}; expected for instance {source / 'train.parquet'}"
+        raise DataError(message)
+    return found
+
+
+def open_splits(load_dataset: Callable[..., Any], hub: str, source: Path | None) -> Iterator[tuple[str, Any]]:
+    """Yield the name and the stream of every split, from the parquet files in *source* or from the *hub*.
+
+    *load_dataset* is that of the `datasets` library, which only the scripts import; raises DataError with the remedy.
+    """
+    try:
+        if source is not None:
+            opened = load_dataset("parquet", data_files=find_split_files(source), streaming=True)
+        else:
+            opened = load_dataset(hub, streaming=True)
+    except (OSError, ValueError, RuntimeError) as error:
+        message = f"{hub} cannot be opened ({error}); give a folder with its parquet files: --source DIR"
+        raise DataError(message) from error
+    for name, stream in opened.items():
+        if name not in SPLIT_NAMES:
+            message = f"{hub} has the split {name!r}; known are {', '.join(SPLIT_NAMES)}"
+            raise DataError(message)
+        yield SPLIT_NAMES[name], stream
+
+
+def image_bytes(value: Mapping[str, Any] | bytes | None) -> bytes:
+    """The encoded image in a cell of the `datasets` library, read undecoded; empty when there is none."""
+    content = value.get("bytes") if isinstance(value, Mapping) else value
+    return content or b""

@@ -1,0 +1,256 @@
+"""The import scripts, each from its command line to the manifest, on tiny sources made here."""
+
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.data import (
+    data_import_folder,
+    data_import_handwritten_corto,
+    data_import_pages,
+    data_import_printed_handwritten_catmus,
+)
+from app.data.manifest import read_manifest
+from app.data.sources import find_split_files, open_splits
+from app.errors import DataError
+
+
+def picture(number: int, size: tuple[int, int] = (40, 16)) -> bytes:
+    """A PNG file whose pixels depend on *number*."""
+    buffer = io.BytesIO()
+    pixels = np.random.default_rng(number).integers(0, 255, (size[1], size[0]), np.uint8)
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def write_parquet(file: Path, column: str, numbers: Sequence[int], **columns: list[Any]) -> None:
+    """Write a parquet file of pictures with further columns, as the `datasets` library stores images."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    values = {column: [{"bytes": picture(number), "path": None} for number in numbers], **columns}
+    features = datasets.Features(
+        {column: datasets.Image()}
+        | {name: datasets.Value("int64" if name.startswith("not_") else "string") for name in columns}
+    )
+    datasets.Dataset.from_dict(values, features=features).to_parquet(file)
+
+
+@pytest.fixture
+def catmus(tmp_path: Path) -> Path:
+    """A source in the layout of CATMuS/modern: four lines of three documents."""
+    write_parquet(
+        tmp_path / "train-00000-of-00001.parquet",
+        "im",
+        range(4),
+        writing_type=["handwritten", "printed", "typewritten", "crayon"],
+        project=["archive", "press", "press", "press"],
+        shelfmark=["MS 1", "book", "letter", "book"],
+        language=["French", "German", None, "German"],
+        not_before=[1700, 1800, None, 1800],
+        not_after=[1750, 1899, None, 1899],
+        gen_split=["train", "dev", "train", "dev"],
+    )
+    return tmp_path
+
+
+def test_catmus_columns_become_samples(catmus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Writing type, project, shelf mark, language, years and split are used; missing ones do no harm."""
+    status = data_import_printed_handwritten_catmus.main(["--source", str(catmus), "--datasets", str(tmp_path / "out")])
+    samples = {sample.document: sample for sample in read_manifest(tmp_path / "out" / "catmus")}
+    assert status == 0
+    first = samples["archive/MS 1"]
+    assert (first.label, first.split, first.source, first.language, first.years) == (
+        "handwritten", "train", "archive", "French", "1700-1750",
+    )  # fmt: skip
+    assert (samples["press/book"].split, samples["press/letter"].label) == ("validation", "printed")
+    assert "'crayon' is none of" in capsys.readouterr().out
+
+
+def test_catmus_without_the_optional_columns(tmp_path: Path) -> None:
+    """With `im` and `writing_type` alone, every line is a document of one source and keeps the split of its file."""
+    write_parquet(tmp_path / "test-00000-of-00001.parquet", "im", [7, 8], writing_type=["handwritten", "printed"])
+    options = ["--source", str(tmp_path), "--datasets", str(tmp_path / "out")]
+    assert data_import_printed_handwritten_catmus.main(options) == 0
+    samples = read_manifest(tmp_path / "out" / "catmus")
+    assert [(sample.split, sample.source, sample.years) for sample in samples] == [("test", "CATMuS/modern", "")] * 2
+    assert len({sample.document for sample in samples}) == 2
+
+
+@pytest.mark.parametrize("name", ["valid-00000-of-00001", "validation", "words-de-validation"])
+def test_corto_finds_its_second_split_under_any_name(tmp_path: Path, name: str) -> None:
+    """`valid` and `validation` are one split, in the folder itself or in `data/`."""
+    write_parquet(tmp_path / "data" / "train-00000-of-00001.parquet", "image", [1, 2], text=["a", "b"])
+    write_parquet(tmp_path / "data" / f"{name}.parquet", "image", [3], text=["c"])
+    status = data_import_handwritten_corto.main(["--source", str(tmp_path), "--datasets", str(tmp_path / "out")])
+    samples = read_manifest(tmp_path / "out" / "corto")
+    assert status == 0
+    assert sorted(sample.split for sample in samples) == ["train", "train", "validation"]
+    assert {sample.label for sample in samples} == {"handwritten"}
+    assert len({sample.document for sample in samples}) == 3
+
+
+def test_corto_uses_writers_as_documents(tmp_path: Path) -> None:
+    """With a column `writer`, the words of one hand stay in one split."""
+    write_parquet(
+        tmp_path / "train.parquet", "image", [1, 2], writer=["w1", "w1"], source=["words"] * 2, language=["de"] * 2
+    )
+    write_parquet(tmp_path / "test.parquet", "image", [3], writer=["w1"], source=["words"], language=["de"])
+    options = ["--source", str(tmp_path), "--datasets", str(tmp_path / "out"), "--name", "words"]
+    assert data_import_handwritten_corto.main(options) == 0
+    samples = read_manifest(tmp_path / "out" / "words")
+    assert {(sample.document, sample.split, sample.language) for sample in samples} == {("words/w1", "train", "de")}
+
+
+def test_source_without_parquet_files_says_what_is_expected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An empty folder ends with one line and status 1."""
+    options = ["--source", str(tmp_path), "--datasets", str(tmp_path / "out")]
+    assert data_import_printed_handwritten_catmus.main(options) == 1
+    assert "no parquet file of a split" in capsys.readouterr().err
+
+
+def test_unreachable_hub_names_the_way_out() -> None:
+    """When the hub cannot be reached, the error says to give a folder instead."""
+
+    def unreachable(*_: object, **__: object) -> None:
+        message = "Couldn't reach the Hub"
+        raise ConnectionError(message)
+
+    with pytest.raises(DataError, match="--source DIR"):
+        list(open_splits(unreachable, "owner/name", None))
+
+
+def test_splits_of_the_hub_get_their_names_here() -> None:
+    """Every split of the hub is opened as a stream, and one of an unknown name is refused."""
+    assert list(open_splits(lambda *_, **__: {"valid": "stream"}, "owner/name", None)) == [("validation", "stream")]
+    with pytest.raises(DataError, match="has the split 'extra'"):
+        list(open_splits(lambda *_, **__: {"extra": "stream"}, "owner/name", None))
+
+
+def test_files_of_several_parts_are_one_split(tmp_path: Path) -> None:
+    """All parts of a split are found, in order."""
+    for name in ("train-00001-of-00002", "train-00000-of-00002", "dev", "other"):
+        (tmp_path / f"{name}.parquet").touch()
+    found = find_split_files(tmp_path)
+    assert {split: len(files) for split, files in found.items()} == {"train": 2, "validation": 1}
+    assert found["train"][0].endswith("train-00000-of-00002.parquet")
+
+
+def make_page(folder: Path, lines: list[dict[str, object]]) -> None:
+    """Write a page of 400 x 300 px, white with grey noise, and its listing."""
+    Image.fromarray(np.random.default_rng(0).integers(180, 255, (300, 400, 3), np.uint8)).save(folder / "page.png")
+    page = {"file": "page.png", "source": "archive", "document": "register", "split": "validation", "lines": lines}
+    (folder / "pages.jsonl").write_text(json.dumps(page) + "\n")
+
+
+def line(box: list[int], kind: str = "handwritten", text: str = "words") -> dict[str, object]:
+    """A line of a page."""
+    return {"bbox": box, "writing_type": kind, "text": text}
+
+
+def size_of(file: Path) -> tuple[int, int]:
+    """Width and height of an image file."""
+    with Image.open(file) as image:
+        return image.size
+
+
+def test_pages_give_a_crop_with_surroundings_for_every_line(tmp_path: Path) -> None:
+    """Boxes without a type, too small, or without letters give nothing; the margin stays within its bounds."""
+    usable = [line([100, 100, 180, 140]), line([100, 200, 180, 230], "typewritten"), line([0, 0, 50, 30], text="")]
+    useless = [line([9, 9, 99, 20]), line([9, 9, 28, 40]), line([9, 9, 99, 40], None), line([9, 9, 99, 40], text="- »")]
+    make_page(tmp_path, usable + useless)
+    options = ["--source", str(tmp_path), "--datasets", str(tmp_path / "out"), "--crops-per-line", "4"]
+    assert data_import_pages.main(options) == 0
+    samples = read_manifest(tmp_path / "out" / "pages")
+    assert len(samples) == 12
+    assert {(sample.split, sample.document) for sample in samples} == {("validation", "archive/register")}
+    assert sum(sample.label == "printed" for sample in samples) == 4
+    first = [sample.path for sample in samples if "page-000" in sample.path]
+    sizes = {size_of(tmp_path / "out" / "pages" / path) for path in first}
+    assert len(sizes) > 1
+    for width, height in sizes:
+        assert 80 <= width <= 160
+        assert 36 <= height <= 88
+
+
+def test_long_lines_also_give_pieces_and_a_second_run_the_same_crops(tmp_path: Path) -> None:
+    """Now and then a long box gives a word-like piece, and nothing depends on the run."""
+    make_page(tmp_path, [line([10, 20 * number, 390, 20 * number + 16]) for number in range(14)])
+    for name in ("one", "two"):
+        assert data_import_pages.main(["--source", str(tmp_path), "--datasets", str(tmp_path), "--name", name]) == 0
+    samples = read_manifest(tmp_path / "one")
+    assert samples == read_manifest(tmp_path / "two")
+    pieces = [sample.path for sample in samples if "-piece-" in sample.path]
+    assert 2 <= len(pieces) <= 12
+    assert all(size_of(tmp_path / "one" / path)[0] < 150 for path in pieces)
+
+
+def test_folder_without_a_page_listing_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The error names the file that is missing."""
+    assert data_import_pages.main(["--source", str(tmp_path), "--datasets", str(tmp_path)]) == 1
+    assert "pages.jsonl is missing" in capsys.readouterr().err
+
+
+def import_folder(folder: Path, tmp_path: Path) -> int:
+    """Import a folder under the name `own` and give the status."""
+    return data_import_folder.main(["--folder", str(folder), "--name", "own", "--datasets", str(tmp_path / "out")])
+
+
+def put(folder: Path, *paths: str) -> None:
+    """Write a different picture to every path."""
+    for path in paths:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(picture(len(path) + sum(path.encode())))
+
+
+def test_folder_of_classes_is_split_by_document(tmp_path: Path) -> None:
+    """Sub-folders and numbered names are documents, across classes too; what is no image is passed over."""
+    folder = tmp_path / "scans"
+    put(folder, *[f"handwritten/letter{a}_{b}.png" for a in range(30) for b in (1, 2)])
+    put(
+        folder,
+        *[f"printed/book/{a}.png" for a in range(3)],
+        "printed/form-1.png",
+        "printed/form-2.png",
+        "printed/x.png",
+    )
+    put(folder, "printed/letter3_9.png")
+    (folder / "printed" / "notes.txt").write_text("no image")
+    assert import_folder(folder, tmp_path) == 0
+    samples = read_manifest(tmp_path / "out" / "own")
+    documents = {sample.document for sample in samples}
+    assert len(samples) == 67
+    assert {"own/letter3", "own/book", "own/form", "own/x"} <= documents
+    assert len(documents) == 33
+    assert len({sample.split for sample in samples}) == 3
+
+
+def test_a_plainly_numbered_folder_is_not_one_document(tmp_path: Path) -> None:
+    """`img_001.png`, `img_002.png`, ... would all be one document; there every image is its own."""
+    put(tmp_path / "scans", *[f"printed/img_{number:03d}.png" for number in range(40)])
+    assert import_folder(tmp_path / "scans", tmp_path) == 0
+    samples = read_manifest(tmp_path / "out" / "own")
+    assert len({sample.document for sample in samples}) == 40
+    assert len({sample.split for sample in samples}) == 3
+
+
+def test_split_folders_are_kept(tmp_path: Path) -> None:
+    """Where the folder has splits, they hold; `valid` is `validation`."""
+    put(tmp_path / "scans", "train/printed/a.png", "valid/handwritten/b.png", "test/printed/c.png")
+    assert import_folder(tmp_path / "scans", tmp_path) == 0
+    samples = read_manifest(tmp_path / "out" / "own")
+    assert [sample.split for sample in samples] == ["test", "train", "validation"]
+
+
+def test_folders_that_are_no_classes_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Unknown class folders, no folders and no folder at all end with the classes that are expected."""
+    put(tmp_path / "scans", "doodles/a.png")
+    assert import_folder(tmp_path / "scans", tmp_path) == 1
+    assert "the classes of document_type are handwritten, printed, typewritten" in capsys.readouterr().err
+    assert import_folder(tmp_path / "nowhere", tmp_path) == 1
+    assert "is not a folder" in capsys.readouterr().err
