@@ -240,6 +240,16 @@ def test_held_out_cases_are_balanced_and_stable(tmp_path: Path) -> None:
     assert len(held_out_cases(tmp_path / "datasets", TASK)) == 42
 
 
+def test_a_lost_image_is_reported(tmp_path: Path) -> None:
+    """An image that the manifest names and that is gone is an error with its path."""
+    make_data(tmp_path)
+    cases = held_out_cases(tmp_path / "datasets", TASK, limit=2)
+    for path in (tmp_path / "datasets" / "lines").glob("*.png"):
+        path.unlink()
+    with pytest.raises(DataError, match="import the data set again"):
+        cases[0].read()
+
+
 def test_data_sets_can_be_chosen(tmp_path: Path) -> None:
     """Named data sets alone take part, and a name that does not exist is an error."""
     make_data(tmp_path, "one")

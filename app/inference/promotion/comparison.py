@@ -11,6 +11,7 @@ from pathlib import Path
 from PIL.Image import Image
 
 from app.data.manifest import FILE_NAME, Sample, read_manifest
+from app.errors import DataError
 from app.evaluate import Case, evaluate
 from app.inference.recogniser import Recogniser
 from app.preprocess import read_image
@@ -67,13 +68,19 @@ def as_case(folder: Path, sample: Sample, label: str) -> Case:
 
 
 def read_path(path: Path) -> Image:
-    """Read an image file the way that the service reads an upload."""
-    return read_image(path.read_bytes())
+    """Read an image file the way that the service reads an upload; raises DataError and UnreadableImageError."""
+    try:
+        return read_image(path.read_bytes())
+    except OSError as error:
+        message = f"{path} is in the manifest but cannot be read ({error}); import the data set again"
+        raise DataError(message) from error
 
 
 def compare(candidate: Recogniser, live: Recogniser, cases: Sequence[Case], gate: Gate) -> Comparison:
     """Judge both on *cases*, of which there is at least one."""
-    reports = [evaluate(recogniser.predict, cases) for recogniser in (candidate, live)]
+    labels = candidate.description.labels
+    named = {"candidate": candidate, "live": live}
+    reports = [evaluate(each.predict, cases, labels, progress=name) for name, each in named.items()]
     times = interleaved_milliseconds((candidate, live), [case.read() for case in spread(cases, TIMED)])
     new, old = (
         Figures(report.accuracy, report.ece, milliseconds) for report, milliseconds in zip(reports, times, strict=True)
