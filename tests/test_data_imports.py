@@ -2,8 +2,11 @@
 
 import io
 import json
+import runpy
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import datasets
@@ -254,3 +257,25 @@ def test_folders_that_are_no_classes_are_refused(tmp_path: Path, capsys: pytest.
     assert "the classes of document_type are handwritten, printed, typewritten" in capsys.readouterr().err
     assert import_folder(tmp_path / "nowhere", tmp_path) == 1
     assert "is not a folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("script", "option"),
+    [
+        (data_import_folder, "--folder"),
+        (data_import_handwritten_corto, "--source"),
+        (data_import_pages, "--crops-per-line"),
+        (data_import_printed_handwritten_catmus, "--source"),
+    ],
+)
+def test_every_script_says_what_it_can_do(
+    script: ModuleType, option: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--help` names the script's own option and those that all share."""
+    monkeypatch.setattr(sys, "argv", ["script", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(script.__file__), run_name="__main__")
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    for name in (option, "--name", "--datasets", "--subset", "--splits", "--max-per-source", "--task"):
+        assert name in text

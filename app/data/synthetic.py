@@ -3,9 +3,10 @@
     python -m app.data.synthetic --lines 200 --name synthetic       fonts: handwritten and printed lines
     python -m app.data.synthetic --lines 200 --glyphs DIR           characters: words of one hand's single letters
 
-Owns the composition of a line with its surroundings and the two data sets. A font is in one split only; DIR holds
-parquet files of each split with `image` (white on black), `label`, `source`, `writer`. Everything follows from
-`--seed`. Rendered handwriting supplements real samples: never test on it alone.
+Owns the composition of a line with its surroundings and the two data sets. The font of a line is in one split only
+(fragments of the other class at its edge are in training fonts). DIR holds parquet files of each split with `image`
+(white on black), `label`, `source`, `writer`. Everything follows from `--seed`. Rendered handwriting supplements real
+samples: never test on it alone.
 """
 
 import argparse
