@@ -1,0 +1,1 @@
+"""From data to a logged bundle: networks, augmentation, fitting, export, judgement, plots, explanations."""
