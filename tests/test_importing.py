@@ -155,7 +155,7 @@ def test_splits_and_the_most_of_a_source_are_kept(tmp_path: Path) -> None:
 def command(folder: Path, rows: Iterable[Row], *options: str) -> int:
     """Run the import command on rows as a script does."""
     arguments = make_parser("Import.", "set").parse_args(["--datasets", str(folder), *options])
-    return run_import(arguments, lambda _: rows)
+    return run_import(arguments, lambda _: (each for each in rows))
 
 
 def test_command_prints_the_summary_and_what_was_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

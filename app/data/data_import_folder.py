@@ -11,7 +11,7 @@ folders the document's stable hash chooses the split, so a document is never in 
 import argparse
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from app.data.importing import Row, make_parser, run_import
@@ -23,7 +23,7 @@ SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif"}
 LEAST_DOCUMENTS = 3
 
 
-def read_rows(arguments: argparse.Namespace) -> Iterator[Row]:
+def read_rows(arguments: argparse.Namespace) -> Generator[Row]:
     """Yield the images of `--folder` in the order of their paths; raises DataError for folders that are no classes."""
     folder, task = arguments.folder, TASKS[arguments.task]
     if not folder.is_dir():

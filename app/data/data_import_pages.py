@@ -14,7 +14,7 @@ import hashlib
 import io
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ PIECE_CHANCE = 0.4
 LONG = 5.0  # a box so many times longer than high may also give a piece
 
 
-def read_rows(arguments: argparse.Namespace) -> Iterator[Row]:
+def read_rows(arguments: argparse.Namespace) -> Generator[Row]:
     """Yield the crops of every page of `--source`; raises DataError when there is no `pages.jsonl`."""
     listing = arguments.source / "pages.jsonl"
     if not listing.is_file():
@@ -42,7 +42,7 @@ def read_rows(arguments: argparse.Namespace) -> Iterator[Row]:
             yield from page_rows(arguments.source, json.loads(line), arguments.crops_per_line)
 
 
-def page_rows(folder: Path, page: dict[str, Any], crops_per_line: int) -> Iterator[Row]:
+def page_rows(folder: Path, page: dict[str, Any], crops_per_line: int) -> Generator[Row]:
     """Yield the crops of one page, in the order of its lines."""
     with Image.open(folder / page["file"]) as opened:
         image = opened.convert("RGB")

@@ -9,7 +9,7 @@ Needs the columns `im` and `writing_type`; uses `project`, `shelfmark`, `languag
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from app.data.sources import SPLIT_NAMES, image_bytes, open_splits
 HUB = "CATMuS/modern"
 
 
-def read_rows(arguments: argparse.Namespace) -> Iterator[Row]:
+def read_rows(arguments: argparse.Namespace) -> Generator[Row]:
     """Yield the rows of the hub's data set or of `--source`, in their order."""
     for split, stream in open_splits(datasets.load_dataset, HUB, arguments.source):
         for number, record in enumerate(stream.cast_column("im", datasets.Image(decode=False))):

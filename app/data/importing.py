@@ -15,7 +15,8 @@ import io
 import re
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -199,13 +200,14 @@ def _share(text: str) -> float:
     return value
 
 
-def run_import(arguments: argparse.Namespace, rows: Callable[[argparse.Namespace], Iterable[Row]]) -> int:
+def run_import(arguments: argparse.Namespace, rows: Callable[[argparse.Namespace], Generator[Row]]) -> int:
     """Import what *rows* yields as the parsed *arguments* say, print the summary, and return the exit status."""
     directory = (arguments.datasets or Settings().datasets) / arguments.name
     selection = Selection(tuple(arguments.splits), arguments.subset, arguments.max_per_source)
     try:
-        bar = tqdm(rows(arguments), desc=arguments.name, unit=" rows")
-        samples, left_out = import_rows(bar, directory, TASKS[arguments.task], selection)
+        with closing(rows(arguments)) as source:  # an open stream of a data set aborts Python when it ends
+            bar = tqdm(source, desc=arguments.name, unit=" rows")
+            samples, left_out = import_rows(bar, directory, TASKS[arguments.task], selection)
     except PenPressError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
