@@ -70,3 +70,16 @@ def test_the_table_has_a_heading_for_each_section(
     assert [line.split() for line in lines if "validation_accuracy" in line] == [["validation_accuracy", "0.97"]]
     assert [line.split() for line in lines if "previous_version" in line] == [["previous_version", "-"]]
     assert lines[lines.index("embedded") + 1] == "  no model ships with this task"
+
+
+def test_a_version_without_a_run_is_shown(
+    registry: Registry, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A version that somebody registered by hand has no run; what is known of it is shown."""
+    registry.client.create_registered_model(TASK)
+    registry.client.create_model_version(TASK, make_bundle(tmp_path / "by-hand").as_uri())
+    registry.client.set_registered_model_alias(TASK, "prod", "1")
+    assert model_prod_details.main(["--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert list(found) == ["version", "tags", "embedded"]
+    assert found["version"]["promoted"] is None

@@ -115,6 +115,7 @@ def test_force_promotes_a_worse_run_and_is_recorded(live: Registry, tmp_path: Pa
     assert live_version(live) == "2"
     assert outcome.version is not None
     assert outcome.version.tags["forced"].startswith("accuracy 0.5000 is below 1.0000")
+    assert "by force, although:\n- accuracy 0.5000 is below 1.0000" in outcome.message
     assert "refused" not in outcome.version.tags
     assert "nothing changed" in promote(live, TASK, Choice(run_id=run_id, force=True)).message
 
@@ -139,8 +140,11 @@ def test_rolling_back_returns_to_the_version_before(live: Registry, tmp_path: Pa
     assert outcome.message == "prod went back from version 2 to version 1"
     assert live_version(live) == "1"
     assert live.version(TASK.name, "2").tags.items() >= {"rolled_back": "true", "stage": "archived"}.items()
+    assert "archived_at" not in live.version(TASK.name, "1").tags
     with pytest.raises(RegistryError, match="no earlier promoted version"):
         roll_back(live, TASK)
+    assert promote(live, TASK, Choice()).message.endswith("is now version 2 of document_type, in prod")
+    assert "rolled_back" not in live.version(TASK.name, "2").tags
 
 
 @pytest.mark.parametrize(
@@ -272,6 +276,7 @@ def test_the_command_line_promotes_refuses_and_rolls_back(
     run = model_registry_prod_experiments.main
     assert run(["--experiments", "good", "--images", "8", "--datasets", "lines"]) == 0
     answer = capsys.readouterr()
+    assert answer.out.startswith("               candidate       live        limit\naccuracy ")
     assert "on 8 held-out images" in answer.out
     assert "is now version 2 of document_type, in prod" in answer.out
     assert run([]) == 1

@@ -4,9 +4,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import mlflow
@@ -17,7 +17,9 @@ from app.config import Settings
 from app.errors import BundleError, RegistryError
 from app.inference.bundle import read_description
 from app.inference.recogniser import Recogniser
-from app.inference.registry import EMBEDDED, Registry
+from app.inference.registry import EMBEDDED, Registry, Version
+from app.inference.registry.edge import pages
+from app.inference.registry.flavour import pinned
 from app.tasks import DOCUMENT_TYPE
 from tests.bundles import make_bundle
 from tests.stores import TAGS, log_run, settings_in
@@ -29,14 +31,6 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.fixture(name="registry")
 def _registry(tmp_path: Path) -> Registry:
     return Registry(settings_in(tmp_path))
-
-
-@pytest.fixture(name="mlflow_of")
-def _mlflow_of(registry: Registry) -> Iterator[Registry]:
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(registry.uri)
-    yield registry
-    mlflow.set_tracking_uri(before)
 
 
 def test_a_new_store_is_made_where_the_settings_say(tmp_path: Path) -> None:
@@ -148,6 +142,41 @@ def test_a_run_is_registered_once(registry: Registry, tmp_path: Path) -> None:
     assert len(registry.versions(TASK)) == 1
 
 
+def test_a_run_needs_no_data_set(registry: Registry) -> None:
+    """A run without the tags of data and commit is a run all the same."""
+    log = registry.start_run("transfer", "one", {}, {"task": TASK})
+    assert registry.client.get_run(log.run_id).inputs.dataset_inputs == []
+
+
+def test_a_deleted_experiment_is_named(registry: Registry) -> None:
+    """A run cannot be logged in an experiment that was deleted in MLflow's browser; the error says what to do."""
+    registry.start_run("transfer", "one", {}, TAGS).finish()
+    registry.client.delete_experiment(registry.client.get_experiment_by_name("transfer").experiment_id)
+    with pytest.raises(RegistryError, match="'transfer' was deleted; restore it"):
+        registry.start_run("transfer", "two", {}, TAGS)
+
+
+def test_a_name_that_mlflow_refuses_is_reported(registry: Registry, tmp_path: Path) -> None:
+    """A task whose name cannot be a model's name is an error, not a version."""
+    with pytest.raises(RegistryError, match="a:b"):
+        registry.register(log_run(registry, tmp_path), "a:b", {})
+
+
+def test_results_are_read_to_the_last_page(registry: Registry) -> None:
+    """More results than one of MLflow's pages holds are all found."""
+    for number in range(5):
+        registry.start_run("transfer", str(number), {}, TAGS).finish()
+    experiment = registry.client.get_experiment_by_name("transfer").experiment_id
+    found = pages(partial(registry.client.search_runs, [experiment], max_results=2))
+    assert sorted(run.info.run_name for run in found) == ["0", "1", "2", "3", "4"]
+
+
+def test_a_package_that_is_missing_is_required_in_any_release() -> None:
+    """The environment of a model names packages that this machine lacks, without a release."""
+    assert pinned("numpy") == f"numpy=={np.__version__}"
+    assert pinned("no-such-package") == "no-such-package"
+
+
 def test_a_run_without_bundle_is_not_registered(registry: Registry) -> None:
     """A run that never logged its bundle cannot become a version."""
     log = registry.start_run("transfer", "one", {}, TAGS)
@@ -176,9 +205,11 @@ def test_a_downloaded_bundle_is_the_one_logged(registry: Registry, tmp_path: Pat
 
 
 @pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning")  # MLflow's own, when it is imported
-def test_mlflow_loads_a_version_by_its_alias(mlflow_of: Registry, tmp_path: Path) -> None:
+def test_mlflow_loads_a_version_by_its_alias(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`mlflow.onnx.load_model` and `mlflow.pyfunc.load_model` take the version in prod as any ONNX model."""
-    registry = mlflow_of
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", registry.uri)
     registry.set_alias(registry.register(log_run(registry, tmp_path), TASK, {}))
     graph = mlflow.onnx.load_model(f"models:/{TASK}@prod")
     assert graph.graph.output[0].name == "logits"
@@ -262,6 +293,30 @@ def test_two_services_may_register_the_embedded_bundle_at_once(tmp_path: Path, k
     assert live is not None
     assert {version.version for version in found} == {live.version}
     assert kind is UnlockedRegistry or len(kind(settings).versions(TASK)) == 1
+
+
+class LateRegistry(UnlockedRegistry):
+    """A registry in which another process sets the alias a moment before this one, or only tries to."""
+
+    succeeds = True
+
+    def set_alias(self, version: Version, *, rollback: bool = False) -> Version:
+        """Fail as MLflow does when the alias was set meanwhile."""
+        if self.succeeds:
+            super().set_alias(version, rollback=rollback)
+        message = "UNIQUE constraint failed"
+        raise RegistryError(message)
+
+
+def test_an_alias_that_another_process_has_just_set_is_taken_as_it_is(tmp_path: Path) -> None:
+    """Losing the race for the alias is no error; a failure that left no alias is one."""
+    bundle = make_bundle(tmp_path / "shipped")
+    late = LateRegistry(settings_in(tmp_path / "late"))
+    assert late.register_embedded(bundle, TASK).alias == "prod"
+    failing = LateRegistry(settings_in(tmp_path / "failing"))
+    failing.succeeds = False
+    with pytest.raises(RegistryError, match="UNIQUE"):
+        failing.register_embedded(bundle, TASK)
 
 
 def test_two_processes_may_make_the_store_at_once(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PenPressError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    sys.stdout.write(f"{outcome.table}\n\n{outcome.message}\n".lstrip())
+    sys.stdout.write(f"{outcome.table}\n\n{outcome.message}\n".lstrip("\n"))
     return 0
 
 

@@ -75,6 +75,8 @@ def promote(registry: Registry, task: Task, choice: Choice) -> Outcome:
     refuse(run, verdict, force=choice.force)
     version = registry.set_alias(version)
     message = f"run {run.run_id} is now version {version.version} of {task.name}, in {version.alias}"
+    if verdict.refusals:
+        message += f", by force, although:\n{listed(verdict.refusals)}"
     return Outcome(message, version, verdict.table)
 
 
@@ -153,9 +155,14 @@ def judge_candidate(candidate: Recogniser, current: Recogniser | None, cases: Se
 def refuse(run: RunSummary, verdict: Verdict, *, force: bool) -> None:
     """Raise PromotionRefusedError when the verdict is against the run and is not overridden."""
     if verdict.refusals and not force:
-        reasons = "\n".join(f"- {reason}" for reason in verdict.refusals)
+        reasons = listed(verdict.refusals)
         message = f"{verdict.table}\n\nrun {run.run_id} is not promoted:\n{reasons}\n--force promotes it all the same"
-        raise PromotionRefusedError(message.lstrip())
+        raise PromotionRefusedError(message.lstrip("\n"))
+
+
+def listed(reasons: Sequence[str]) -> str:
+    """Write reasons one a line."""
+    return "\n".join(f"- {reason}" for reason in reasons)
 
 
 def version_tags(run: RunSummary, description: Description) -> dict[str, str]:

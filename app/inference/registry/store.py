@@ -98,7 +98,7 @@ class Registry(RunStore):
         if before is not None and before.version == version.version:
             return before
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        tags = {"promoted_at": now, "stage": self.settings.alias}
+        tags = {"promoted_at": now, "stage": self.settings.alias, "archived_at": None, "rolled_back": None}
         if before is not None and not rollback:
             tags["previous_version"] = before.version
         self.tag(version, tags)
