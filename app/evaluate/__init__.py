@@ -1,6 +1,6 @@
 """How good a recogniser is: reports on cases with known labels, and on altered copies of them.
 
-Knows only `predict`. Needs NumPy and Pillow alone, so that the promotion gate can judge where nothing else is installed.
+Knows only `predict`. Needs no more than the service does, so that the promotion gate can judge where nothing else is.
 """
 
 from app.evaluate.alterations import ALTERATIONS, altered

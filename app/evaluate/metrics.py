@@ -59,7 +59,7 @@ def roc_auc(truths: Truths, probabilities: Probabilities) -> float:
 
 def reliability(correct: NDArray[np.bool_], confidence: Figures) -> list[tuple[float, float, int]]:
     """For each of 15 equal bins of confidence that is not empty: mean confidence, accuracy, count."""
-    bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    bins = np.searchsorted(np.arange(1, BINS) / BINS, confidence)
     rows = []
     for number in range(BINS):
         inside = bins == number
@@ -75,9 +75,10 @@ def expected_calibration_error(correct: NDArray[np.bool_], confidence: Figures) 
 
 
 def brier_score(truths: Truths, probabilities: Probabilities) -> float:
-    """Mean squared distance to the truth over all labels (Brier, 1950): from 0 to 2."""
+    """Mean squared distance to the truth (Brier, 1950): for two labels from 0 to 1, for more from 0 to 2."""
     target = np.eye(probabilities.shape[1])[truths]
-    return float(((probabilities - target) ** 2).sum(axis=1).mean())
+    scale = 0.5 if probabilities.shape[1] == 2 else 1.0  # noqa: PLR2004 - two labels are off by the same amount
+    return float(scale * ((probabilities - target) ** 2).sum(axis=1).mean())
 
 
 def log_loss(truths: Truths, probabilities: Probabilities) -> float:

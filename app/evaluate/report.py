@@ -9,20 +9,23 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL.Image import Image
-from pydantic import BaseModel, ConfigDict, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field
 from tqdm import tqdm
 
 from app.errors import DataError
 from app.evaluate import metrics
 from app.evaluate.metrics import Probabilities, Truths
-from app.tasks import Predict
+from app.tasks import Predict, Prediction
 
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)
 
 
 @dataclass(frozen=True)
 class Case:
-    """One image to be judged on: its right label, how to read it, and the slices it belongs to."""
+    """One image to be judged on: its right label, how to read it (as RGB), and the slices it belongs to.
+
+    *slices* name a value each, such as `{"source": "a-letter-book", "language": "French"}`.
+    """
 
     label: str
     read: Callable[[], Image]
@@ -30,7 +33,7 @@ class Case:
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
 
 class ClassFigures(_Frozen):
@@ -43,7 +46,7 @@ class ClassFigures(_Frozen):
 
 
 class SliceFigures(_Frozen):
-    """The figures of the cases of one slice."""
+    """The figures of the cases that share one value of a slice; `confidence` is their mean."""
 
     count: int
     accuracy: float
@@ -52,7 +55,7 @@ class SliceFigures(_Frozen):
 
 
 class Kept(_Frozen):
-    """What remains when answers under a confidence are set aside: the share kept, and its error rate."""
+    """What remains when answers under a confidence are set aside: the share kept, and its error rate (0 of none)."""
 
     threshold: float
     coverage: float
@@ -60,7 +63,13 @@ class Kept(_Frozen):
 
 
 class Report(_Frozen):
-    """All figures of one evaluation. `confusion` has truths in rows; `milliseconds` is the median for one image."""
+    """All figures of one evaluation; precision, recall and F1 are means over the labels.
+
+    `roc_auc` is not a number where all truths are alike. `confusion` has truths in rows. Only `evaluate` knows
+    `uncertain`, the share of answers that were flagged, and `milliseconds`, the median time for one image.
+    `reliability` has mean confidence, accuracy and count of every bin that is not empty. `truths` (label positions)
+    and `probabilities` (of shape (count, labels)) are in the order of the cases; they are no part of the JSON.
+    """
 
     labels: tuple[str, ...]
     count: int
@@ -72,24 +81,15 @@ class Report(_Frozen):
     ece: float
     brier: float
     log_loss: float
-    milliseconds: float
+    uncertain: float = 0.0
+    milliseconds: float = 0.0
     confusion: tuple[tuple[int, ...], ...]
     per_class: dict[str, ClassFigures]
     slices: dict[str, dict[str, SliceFigures]]
     kept: tuple[Kept, ...]
     reliability: tuple[tuple[float, float, int], ...]
-    _truths: Truths = PrivateAttr()
-    _probabilities: Probabilities = PrivateAttr()
-
-    @property
-    def truths(self) -> Truths:
-        """Positions of the right labels, in the order of the cases."""
-        return self._truths
-
-    @property
-    def probabilities(self) -> Probabilities:
-        """What was predicted, of shape (count, labels), in the order of the cases."""
-        return self._probabilities
+    truths: Truths = Field(exclude=True, repr=False)
+    probabilities: Probabilities = Field(exclude=True, repr=False)
 
     def figures(self, prefix: str) -> dict[str, float]:
         """The overall figures by name, such as `validation_accuracy`; those that are not a number are left out."""
@@ -109,22 +109,29 @@ class Report(_Frozen):
 def evaluate(
     predict: Predict, cases: Sequence[Case], labels: Sequence[str], *, batch: int = 16, progress: str | None = None
 ) -> Report:
-    """Predict all cases in batches and report; *progress* is the title of a progress bar; raises DataError."""
-    if not cases:
-        message = "there is nothing to evaluate: no case was given; import data with this split"
-        raise DataError(message)
-    rows, milliseconds = [], []
+    """Predict all cases, *batch* images at a time, and report; *progress* is the title of a progress bar.
+
+    Raises DataError when there is no case, or one whose label the model does not know, before any image is read.
+    """
+    truths = np.array([position_of(case.label, labels) for case in cases], np.int64)
+    predictions: list[Prediction] = []
+    milliseconds: list[float] = []
     starts = range(0, len(cases), batch)
     for start in tqdm(starts, desc=progress, unit="batch", mininterval=2, disable=progress is None):
         images = [case.read() for case in cases[start : start + batch]]
         began = time.perf_counter()
-        predictions = predict(images)
+        predictions.extend(predict(images))
         milliseconds.append((time.perf_counter() - began) * 1000 / len(images))
-        rows.extend([prediction.probabilities[label] for label in labels] for prediction in predictions)
-    truths = np.array([position_of(case.label, labels) for case in cases])
-    names = {name for case in cases for name in case.slices}
-    slices = {name: [case.slices.get(name, "unknown") for case in cases] for name in sorted(names)}
-    return report_of(labels, truths, np.array(rows), slices, milliseconds=float(np.median(milliseconds)))
+    rows = [[prediction.probabilities[label] for label in labels] for prediction in predictions]
+    report = report_of(labels, truths, np.array(rows, np.float64).reshape(-1, len(labels)), slices_of(cases))
+    flagged = sum(prediction.uncertain for prediction in predictions) / len(cases)
+    return report.model_copy(update={"uncertain": flagged, "milliseconds": float(np.median(milliseconds))})
+
+
+def slices_of(cases: Sequence[Case]) -> dict[str, list[str]]:
+    """For every slice that some case names, the value of each case; `unknown` where a case names none."""
+    names = sorted({name for case in cases for name in case.slices})
+    return {name: [case.slices.get(name, "unknown") for case in cases] for name in names}
 
 
 def position_of(label: str, labels: Sequence[str]) -> int:
@@ -140,14 +147,17 @@ def report_of(
     truths: Truths,
     probabilities: Probabilities,
     slices: Mapping[str, Sequence[str]],
-    milliseconds: float = 0.0,
 ) -> Report:
-    """All figures from truths of shape (n,) and probabilities of shape (n, labels); *slices* name a value a case."""
+    """All figures from truths of shape (n,) and probabilities of shape (n, labels); *slices* name a value a case.
+
+    Raises DataError when the shapes do not fit, when n is 0, or when a probability is not a number.
+    """
+    check_answers(labels, truths, probabilities)
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     correct = predicted == truths
     confusion = metrics.confusion_matrix(truths, predicted, len(labels))
     precision, recall, f1 = metrics.precision_recall_f1(confusion)
-    report = Report(
+    return Report(
         labels=tuple(labels),
         count=len(truths),
         accuracy=float(correct.mean()),
@@ -158,7 +168,6 @@ def report_of(
         ece=metrics.expected_calibration_error(correct, confidence),
         brier=metrics.brier_score(truths, probabilities),
         log_loss=metrics.log_loss(truths, probabilities),
-        milliseconds=milliseconds,
         confusion=tuple(tuple(map(int, row)) for row in confusion),
         per_class={
             label: ClassFigures(precision=precision[i], recall=recall[i], f1=f1[i], support=int(confusion[i].sum()))
@@ -167,14 +176,25 @@ def report_of(
         slices={name: slice_figures(np.asarray(values), correct, confidence) for name, values in slices.items()},
         kept=tuple(kept_above(threshold, correct, confidence) for threshold in THRESHOLDS),
         reliability=tuple(metrics.reliability(correct, confidence)),
+        truths=truths,
+        probabilities=probabilities,
     )
-    report._truths, report._probabilities = truths, probabilities  # noqa: SLF001 - pydantic's way to attach arrays
-    return report
 
 
-def slice_figures(
-    values: np.ndarray, correct: np.ndarray, confidence: np.ndarray
-) -> dict[str, SliceFigures]:
+def check_answers(labels: Sequence[str], truths: Truths, probabilities: Probabilities) -> None:
+    """Raise DataError for answers that no figure can be computed from."""
+    if not len(truths):
+        message = "there is nothing to evaluate: no case was given; import data with this split"
+        raise DataError(message)
+    if probabilities.shape != (len(truths), len(labels)):
+        message = f"{len(truths)} cases with {len(labels)} labels got probabilities of shape {probabilities.shape}"
+        raise DataError(message)
+    if not np.isfinite(probabilities).all():
+        message = "a probability is not a number: the training diverged; use a lower learning rate"
+        raise DataError(message)
+
+
+def slice_figures(values: np.ndarray, correct: np.ndarray, confidence: np.ndarray) -> dict[str, SliceFigures]:
     """The figures of every value of a slice, the largest first."""
     names, counts = np.unique(values, return_counts=True)
     figures = {}
