@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 # Sets up `.venv` from poetry.lock. Sourced by run_service.sh, run_tests.sh and lint_module.sh; runs nothing by itself.
 #
-#   set_up main   what serving needs (the group main)
-#   set_up all    every group: the MLflow interface, training, tests, linters
+#   set_up main      what serving needs
+#   set_up main,ui   that and MLflow's browser interface
+#   set_up all       every group of pyproject.toml: training, tests and linters too
 #
 # Poetry lives in a virtual environment of its own, `.poetry`, because its dependencies are not PenPress's. It is told
 # to use the package index that pip is configured for (PIP_INDEX_URL or a pip configuration file), and the plugin makes
@@ -23,7 +24,7 @@ set_up() {
   echo "$wanted $(lock_fingerprint)" >"$STAMP"
 }
 
-is_installed() { # what is there must come from this poetry.lock; `all` includes `main`
+is_installed() { # what is there must come from this poetry.lock; `all` includes the others
   local found fingerprint
   [[ -x .venv/bin/python && -f "$STAMP" ]] || return 1
   read -r found fingerprint <"$STAMP" || true
@@ -69,9 +70,9 @@ install_poetry() {
 }
 
 install_packages() {
-  local groups=(--only main)
+  local groups=(--only "$1")
   [[ "$1" == all ]] && groups=(--all-groups)
-  say "installing the packages of poetry.lock into .venv (group $1)"
+  say "installing the packages of poetry.lock into .venv (groups: $1)"
   run_poetry install --no-interaction --no-ansi "${groups[@]}" || explain_failure
 }
 

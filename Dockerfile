@@ -1,0 +1,52 @@
+# The service and, as a second target, MLflow's browser interface; docker-compose.yml runs both.
+#
+#   docker build -t penpress .                  the service: no torch, no Poetry, an ordinary user
+#   docker build -t penpress-ui --target ui .   the MLflow server, which is also the browser interface
+#
+# Behind a mirror of the package index: --build-arg PIP_INDEX_URL=https://...
+
+FROM python:3.11-slim-bookworm AS base
+ENV PATH=/penpress/.venv/bin:$PATH PYTHONUNBUFFERED=1
+WORKDIR /penpress
+
+# The environments are made by the script that ./run_service.sh uses, so there is one truth: poetry.lock.
+FROM base AS service-packages
+ARG PIP_INDEX_URL
+COPY setup_environment.sh pyproject.toml poetry.lock ./
+RUN bash -euo pipefail -c 'source ./setup_environment.sh; set_up main' && python -m compileall -q -j 0 .venv
+
+FROM base AS ui-packages
+ARG PIP_INDEX_URL
+COPY setup_environment.sh pyproject.toml poetry.lock ./
+RUN bash -euo pipefail -c 'source ./setup_environment.sh; set_up main,ui' && python -m compileall -q -j 0 .venv
+
+FROM base AS run
+RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp penpress \
+    && install -d -o penpress -g penpress app/training/mlruns app/webservice_predictions app/inference/cache
+
+FROM run AS ui
+COPY --from=ui-packages /penpress/.venv .venv
+USER penpress
+ENV MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_WORKERS=2 \
+    MLFLOW_ALLOWED_HOSTS=localhost:*,127.0.0.1:*
+EXPOSE 5000
+VOLUME /penpress/app/training/mlruns
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
+    CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:5000/health', timeout=4)"]
+# Artifacts go through the server, so that whoever trains elsewhere needs its address only, not its disk.
+CMD exec mlflow server --host 0.0.0.0 --port 5000 --workers "$MLFLOW_WORKERS" --allowed-hosts "$MLFLOW_ALLOWED_HOSTS" \
+    --backend-store-uri sqlite:////penpress/app/training/mlruns/mlflow.db \
+    --artifacts-destination /penpress/app/training/mlruns
+
+FROM run AS service
+COPY --from=service-packages /penpress/.venv .venv
+COPY app app
+RUN python -m compileall -q app
+USER penpress
+ENV HOST=0.0.0.0 PORT=9000
+EXPOSE 9000
+VOLUME ["/penpress/app/webservice_predictions", "/penpress/app/inference/cache"]
+# /health answers 503 while there is no model to answer with, and urlopen raises on it.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["python", "-c", "import os; from urllib.request import urlopen; urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/health', timeout=4)"]
+CMD ["python", "-m", "app.main"]
