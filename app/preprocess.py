@@ -4,6 +4,7 @@ Owns the image spec (the transforms that travel in a bundle) and what its steps 
 """
 
 import io
+import struct
 from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
@@ -21,6 +22,12 @@ StepName = Literal["dark_on_light", "fill_outside", "stretch_contrast"]
 BLACK = 24  # JPEG compression lifts a black outside to about this grey value
 MOST_OUTSIDE = 0.7  # a larger black share is the background of light writing, not the outside of a polygon
 DEFAULT_MAX_PIXELS = 50_000_000
+
+# Pillow reads more, but some of those formats start other programs or are no pictures of pages.
+FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "JPEG2000", "PPM")
+REMEDY = "send a whole PNG, JPEG, TIFF, WebP, BMP, GIF, JPEG 2000 or PNM image"
+# What Pillow's decoders are known to raise on damaged files.
+DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error)
 
 
 class ImageSpec(BaseModel):
@@ -48,15 +55,21 @@ def read_image(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image.Image
     Raises UnreadableImageError for bytes that are no whole image and ImageTooLargeError above *max_pixels*.
     """
     if not data:
-        message = "the file is empty (0 bytes); send a PNG, JPEG, TIFF, WebP, BMP or GIF image"
+        message = f"the file is empty (0 bytes); {REMEDY}"
         raise UnreadableImageError(message)
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             refuse_too_large(image.size, max_pixels)
             image.load()
             return flatten(ImageOps.exif_transpose(image))
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        message = f"{len(data)} bytes are not a readable image ({error}); send a whole PNG, JPEG, TIFF, WebP, BMP or GIF"
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        message = f"the image is too large ({error}); the limit is {max_pixels} pixels"
+        raise ImageTooLargeError(message) from error
+    except UnidentifiedImageError as error:  # its own text is an address in memory
+        message = f"{len(data)} bytes are not an image of a known format; {REMEDY}"
+        raise UnreadableImageError(message) from error
+    except DECODING_ERRORS as error:
+        message = f"{len(data)} bytes are not a whole image ({error}); {REMEDY}"
         raise UnreadableImageError(message) from error
 
 
@@ -71,7 +84,8 @@ def refuse_too_large(size: tuple[int, int], max_pixels: int) -> None:
 def flatten(image: Image.Image) -> Image.Image:
     """Bring any mode (1-bit, 16-bit, palette, alpha, CMYK) to RGB: 16 bits are scaled, transparency becomes white."""
     if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image, dtype=np.float64)
+        with np.errstate(invalid="ignore"):  # not-a-number in a float TIFF is as good as black
+            values: NDArray[np.float64] = np.nan_to_num(np.asarray(image, dtype=np.float64))
         peak = 65535.0 if values.max(initial=0) > 255 else 255.0  # noqa: PLR2004 - the two integer depths in use
         return Image.fromarray((values.clip(0, peak) / peak * 255).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:

@@ -11,14 +11,14 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort
 from PIL.Image import Image
 
 from app.errors import BundleError
-from app.inference.bundle import MODEL, Description, read_description
+from app.inference.bundle import DESCRIPTION, MODEL, Description, read_description
 from app.preprocess import read_image, to_batch
 from app.tasks import Prediction
 
 BATCH = 16
 PROBE_TOLERANCE = 0.01  # other processors and releases of onnxruntime round differently, never by this much
 Logits = NDArray[np.float32]
-OPENING_ERRORS = (
+RUNTIME_ERRORS = (
     ort.Fail,
     ort.InvalidArgument,
     ort.InvalidGraph,
@@ -67,7 +67,15 @@ class Recogniser:
 
     def _run(self, images: Sequence[Image]) -> Logits:
         batch = to_batch(images, self.description.image)
-        return np.asarray(self._session.run(None, {self._input: batch})[0], np.float32)
+        try:
+            logits = np.asarray(self._session.run(None, {self._input: batch})[0], np.float32)
+        except RUNTIME_ERRORS as error:
+            message = f"the model does not take input of shape {batch.shape}, which {DESCRIPTION} asks for: {error}"
+            raise BundleError(message) from error
+        if logits.shape != (len(images), len(self.description.labels)):
+            message = f"the model gives {logits.shape} outputs for {len(images)} images and the labels of {DESCRIPTION}"
+            raise BundleError(message)
+        return logits
 
     def _decide(self, row: Logits) -> Prediction:
         labels, threshold = self.description.labels, self.description.uncertain_below
@@ -89,7 +97,7 @@ def open_session(model: Path, threads: int = 0) -> onnxruntime.InferenceSession:
     options.intra_op_num_threads = threads
     try:
         return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-    except OPENING_ERRORS as error:
+    except RUNTIME_ERRORS as error:
         message = f"{model} cannot be opened by onnxruntime: {error}"
         raise BundleError(message) from error
 

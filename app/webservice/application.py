@@ -20,7 +20,7 @@ from app.webservice.service import Service
 
 logger = logging.getLogger(__name__)
 
-PATIENCE_SECONDS = 1.5  # how long a start waits for the registry before it serves what lies on disk
+PATIENCE_SECONDS = 1.0  # how long a start waits for the registry before it serves what lies on disk
 ABOUT = """Send an image of a text line as the multipart field `file`: `curl -F file=@line.png URL/predict/`.
 Every path works with and without its last slash. Every error is `{"code", "message", "request_id"}`."""
 

@@ -1,0 +1,110 @@
+"""Answers for image files without the service: `python -m app.inference.inference_onnx FILE|FOLDER... [--json]`.
+
+Uses the bundle that ships with the project, or any other with `--bundle`. Prints a table, or with `--json` one JSON
+object a line. Folders are searched with all below them. A file that cannot be read is reported and the others are
+answered; the exit code is then 1. Nothing is written to the prediction log.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from app.config import Settings
+from app.errors import BundleError, InputError
+from app.inference.recogniser import Recogniser
+from app.preprocess import read_image
+from app.tasks import TASKS, Prediction
+
+SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".jp2", ".pgm", ".ppm", ".pbm"}
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """The answer for one file with the milliseconds for reading and recognising it, or the error."""
+
+    file: str
+    milliseconds: float
+    prediction: Prediction | None = None
+    error: str | None = None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Answer for the files named on the command line; returns 0, 1 when a file failed, 2 without a bundle."""
+    options = read_arguments(arguments)
+    settings = Settings()
+    bundle = options.bundle or settings.embedded / options.task
+    try:
+        recogniser = Recogniser.load(bundle, settings.inference_threads)
+        recogniser.check_probes(bundle)  # warms up too, so that the first image's milliseconds are like the others'
+    except (BundleError, InputError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    files = list(find_files(options.paths))
+    show = as_json if options.json else as_row
+    failed = 0
+    for result in recognise(recogniser, files, settings.max_pixels):
+        failed += result.prediction is None
+        with tqdm.external_write_mode():
+            sys.stdout.write(show(result) + "\n")
+    if failed:
+        sys.stderr.write(f"{failed} of {len(files)} files could not be answered\n")
+    return 1 if failed else 0
+
+
+def read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("paths", nargs="+", type=Path, metavar="FILE|FOLDER", help="images, or folders of images")
+    parser.add_argument("--task", default=next(iter(TASKS)), choices=TASKS, help="whose shipped bundle answers")
+    parser.add_argument("--bundle", type=Path, metavar="DIR", help="answer with the bundle in this folder instead")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
+    return parser.parse_args(arguments)
+
+
+def find_files(paths: Iterable[Path]) -> Iterator[Path]:
+    """The files named, and the images in and below the folders named, sorted; a file that is absent fails later."""
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(found for found in path.rglob("*") if found.suffix.lower() in SUFFIXES)
+        else:
+            yield path
+
+
+def recognise(recogniser: Recogniser, files: Sequence[Path], max_pixels: int) -> Iterator[Result]:
+    """Answer file after file, with a progress bar on a terminal's standard error when there are several."""
+    for file in tqdm(files, unit=" images", disable=None if len(files) > 1 else True):
+        start = time.perf_counter()
+        prediction, error = None, None
+        try:
+            prediction = recogniser.predict([read_image(file.read_bytes(), max_pixels)])[0]
+        except (InputError, OSError) as failure:
+            error = str(failure)
+        yield Result(str(file), round((time.perf_counter() - start) * 1000, 2), prediction, error)
+
+
+def as_row(result: Result) -> str:
+    """A line of the table: answer, confidence, milliseconds, a mark when uncertain, the file."""
+    if result.prediction is None:
+        return f"{'ERROR':<14} {'':>8} {result.milliseconds:>9.2f} ms    {result.file}: {result.error}"
+    found = result.prediction
+    mark = "?" if found.uncertain else " "
+    return f"{found.label:<14} {found.confidence:>8.4f} {result.milliseconds:>9.2f} ms  {mark} {result.file}"
+
+
+def as_json(result: Result) -> str:
+    """A result as one line of JSON."""
+    about = {"file": result.file, "milliseconds": result.milliseconds}
+    answer = {"error": result.error} if result.prediction is None else asdict(result.prediction)
+    return json.dumps(about | answer, ensure_ascii=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
