@@ -85,7 +85,8 @@ def flatten(image: Image.Image) -> Image.Image:
     """Bring any mode (1-bit, 16-bit, palette, alpha, CMYK) to RGB: 16 bits are scaled, transparency becomes white."""
     if image.mode.startswith("I") or image.mode == "F":
         with np.errstate(invalid="ignore"):  # not-a-number in a float TIFF is as good as black
-            values: NDArray[np.float64] = np.nan_to_num(np.asarray(image, dtype=np.float64))
+            values = np.array(image, dtype=np.float64)
+        values[np.isnan(values)] = 0
         peak = 65535.0 if values.max(initial=0) > 255 else 255.0  # noqa: PLR2004 - the two integer depths in use
         return Image.fromarray((values.clip(0, peak) / peak * 255).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:

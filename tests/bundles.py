@@ -1,6 +1,7 @@
 """Builds tiny real bundles for tests: an ONNX graph that judges an image by its mean brightness.
 
-Answers are predictable that way. Owns the graph and the probe pictures. Holds no tests; the labels, the image spec and the description come from a task.
+Answers are predictable that way. Owns the graph and the probe pictures; holds no tests. The labels, the image spec and
+the description come from a task.
 """
 
 import io
