@@ -6,7 +6,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from app.config import PREFIX
+from app.config import APP, PREFIX
 
 hypothesis.settings.register_profile("penpress", deadline=None)  # a busy machine is no reason to fail
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)  # a failure must come again
@@ -17,6 +17,7 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "penpress")
 def no_settings_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run every test in an empty folder (so without a `.env`) and without the variables that PenPress reads."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(APP.parent))  # for the Python processes that a test starts
     for name in os.environ:
         if name.upper().startswith(PREFIX) or name in {"HOST", "PORT", "MLFLOW_TRACKING_URI"}:
             monkeypatch.delenv(name)
