@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 from PIL.Image import Image
 
 from app.errors import DataError
@@ -27,6 +27,7 @@ STYLES = ("-", "--", ":", "-.")
 RESOLUTION = 120
 COLUMNS = 2
 MOST_IMAGES = 48
+LONGEST = 1600  # pixels of an image on a contact sheet: a page would take a hundred times the room of a line
 
 
 def plot_curves(history: Sequence[Mapping[str, float]], path: Path) -> None:
@@ -41,6 +42,7 @@ def plot_curves(history: Sequence[Mapping[str, float]], path: Path) -> None:
     draw_series(rate, history, {"learning_rate": "Adam"}, "learning rate")
     rate.set_yscale("log")
     draw_series(speed, history, {"images_per_second": "training"}, "images per second")
+    speed.set_ylim(bottom=0)
     for axes in (rate, speed):
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -55,7 +57,7 @@ def draw_series(axes: Axes, history: Sequence[Mapping[str, float]], names: Mappi
             axes.plot(*zip(*points, strict=True), color=colour, marker=marker, markersize=4, label=shown)
     axes.set_title(title)
     axes.grid(alpha=0.3)
-    if axes.lines:
+    if len(axes.lines) > 1:
         axes.legend()
 
 
@@ -115,7 +117,9 @@ def plot_reliability(report: Report, path: Path) -> None:
     upper.set(ylabel="accuracy", ylim=(-0.02, 1.02), title=f"ECE {report.ece:.4f}, Brier score {report.brier:.4f}")
     upper.legend(loc="upper left")
     lower.bar(confidences, counts, width=0.03, color=BLUE)
-    lower.set(xlabel="confidence", ylabel="answers", xlim=(0, 1.02), yscale="log")
+    lower.set(xlabel="confidence", ylabel="answers", xlim=(0, 1.02), yscale="log", ylim=(0.5, None))
+    lower.yaxis.set_major_formatter("{x:g}")
+    lower.yaxis.set_minor_formatter(NullFormatter())
     for axes in (upper, lower):
         axes.grid(alpha=0.3)
     save(figure, path)
@@ -130,7 +134,9 @@ def plot_images(images: Sequence[Image], captions: Sequence[str], path: Path) ->
     for axes in grid:
         axes.axis("off")
     for axes, (image, caption) in zip(grid, pairs, strict=False):
-        axes.imshow(image.convert("RGB"))
+        picture = image.convert("RGB")
+        picture.thumbnail((LONGEST, LONGEST))
+        axes.imshow(picture)
         axes.set_title(caption, fontsize="small")
     if not pairs:
         figure.suptitle("no images")
