@@ -27,7 +27,7 @@ strip_notebooks() { git ls-files -z '*.ipynb' | xargs -0 -r .venv/bin/nbstripout
 build_documentation() (
   site="$(mktemp -d)"
   trap 'rm -rf "$site"' EXIT
-  .venv/bin/mkdocs build --strict --quiet --site-dir "$site"
+  NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet --site-dir "$site"
 )
 
 case "${1:-}" in

@@ -1,15 +1,15 @@
 """The exceptions of PenPress, one small tree. What each means over HTTP is decided in `app/webservice.py`.
 
-    PenPressError
-    ├── InputError              what a caller sent cannot be used
-    │   ├── UnreadableImageError
-    │   └── ImageTooLargeError
-    ├── DataError               a data set or a manifest is not as it must be
-    ├── BundleError             a model bundle is broken or does not match its description
-    ├── RegistryError           the model registry cannot be reached, or does not hold what was asked for
-    ├── PromotionRefusedError   a candidate is worse than the version in `prod`
-    ├── ExportParityError       the exported model does not answer like the trained one
-    └── PredictionLogError      a prediction cannot be written to the log
+PenPressError
+├── InputError              what a caller sent cannot be used
+│   ├── UnreadableImageError
+│   └── ImageTooLargeError
+├── DataError               a data set or a manifest is not as it must be
+├── BundleError             a model bundle is broken or does not match its description
+├── RegistryError           the model registry cannot be reached, or does not hold what was asked for
+├── PromotionRefusedError   a candidate is worse than the version in `prod`
+├── ExportParityError       the exported model does not answer like the trained one
+└── PredictionLogError      a prediction cannot be written to the log
 """
 
 
