@@ -102,8 +102,9 @@ def to_array(image: Image.Image, spec: ImageSpec) -> Pixels:
         pixels = STEPS[step](pixels)
     pixels = FITS[spec.fit](pixels, spec)
     planes = np.atleast_3d(pixels).astype(np.float32) / np.float32(255)
-    planes = (planes - np.asarray(spec.mean, np.float32)) / np.asarray(spec.std, np.float32)
-    return np.ascontiguousarray(planes.transpose(2, 0, 1))
+    mean: Pixels = np.array(spec.mean, np.float32)
+    std: Pixels = np.array(spec.std, np.float32)
+    return np.ascontiguousarray(((planes - mean) / std).transpose(2, 0, 1))
 
 
 def to_batch(images: Sequence[Image.Image], spec: ImageSpec) -> Pixels:
