@@ -31,9 +31,11 @@ def alter_text_line(pixels: Grey, random: Generator, other: Other) -> Grey:
         grey = fill_outside(grey)
     if random.random() < 0.4:
         grey = crop_width(grey, random)
+    if random.random() < 0.25:
+        grey = crop_to_ink(grey, random)
     if random.random() < 0.12:
         grey = change_stroke(grey, random)
-    if random.random() < 0.4:
+    if random.random() < 0.35:
         grey = add_neighbours(grey, random, other)
     if random.random() < 0.5:
         grey = frame(grey, random)
@@ -78,6 +80,18 @@ def crop_width(grey: Grey, random: Generator) -> Grey:
     kept = int(random.integers(least, width + 1))
     left = int(random.integers(0, width - kept + 1))
     return grey[:, left : left + kept]
+
+
+def crop_to_ink(grey: Grey, random: Generator) -> Grey:
+    """Cut close around the writing, so that no frame of a collection tells where its images come from."""
+    paper, darkest = int(paper_colour(grey)[0]), int(grey.min())
+    ink = cv2.GaussianBlur(grey, (0, 0), 1.0) < paper - 0.35 * (paper - darkest)
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    if rows.size < 6 or columns.size < 6:  # noqa: PLR2004 - next to nothing is written
+        return grey
+    margin = int(random.integers(0, 1 + grey.shape[0] // 4))
+    top, left = max(0, rows[0] - margin), max(0, columns[0] - margin)
+    return grey[top : rows[-1] + margin + 1, left : columns[-1] + margin + 1]
 
 
 def change_stroke(grey: Grey, random: Generator) -> Grey:
@@ -158,9 +172,9 @@ def rotate(grey: Grey, random: Generator) -> Grey:
 
 
 def lose_resolution(grey: Grey, random: Generator) -> Grey:
-    """Scale down to some height between a third and all of its own, at least 18 px, and sometimes up again."""
+    """Scale down to some height between two fifths and all of its own, at least 20 px, and sometimes up again."""
     height, width = grey.shape
-    least = max(18, height // 3)
+    least = max(20, 2 * height // 5)
     if height <= least:
         return grey
     low = int(random.integers(least, height))

@@ -28,7 +28,7 @@ class Judgement:
     altered: dict[str, Report]
 
 
-def pick[T](items: Sequence[T], count: int) -> list[T]:
+def pick(items: Sequence[Item], count: int) -> list[Item]:
     """At most *count* items, evenly over the whole, always the same ones."""
     if len(items) <= count:
         return list(items)

@@ -150,8 +150,19 @@ def log_results(run: RunLog, folder: Path, judgement: Judgement, history: Histor
     run.log_metrics(figures, step=len(history) + 1)  # after the epochs, so that these are the run's last word
     run.log_file(folder / "network.pth", "checkpoint")
     run.log_artifacts(folder / "plots", "plots")
+    run.log_artifacts(write_reports(folder / "reports", judgement), "reports")
     run.log_file(folder / "bundle" / "README.md", "card")
     run.log_bundle(folder / "bundle")
+
+
+def write_reports(folder: Path, judgement: Judgement) -> Path:
+    """Write every report of the judgement as JSON: figures, confusion, slices, thresholds."""
+    folder.mkdir(exist_ok=True)
+    reports = {"validation": judgement.validation, "test": judgement.test, "unseen": judgement.unseen}
+    for name, report in (reports | judgement.altered).items():
+        if report:
+            (folder / f"{name}.json").write_text(report.model_dump_json(indent=2), encoding="utf-8")
+    return folder
 
 
 def tell(text: str) -> None:

@@ -24,6 +24,7 @@ from app.training.model import Network, read_state, set_training
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 History = list[dict[str, float]]
+MOST_CONFUSED = 10  # with more labels, the picture and the report at the end show the confusion matrix
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,18 @@ def run_epoch(fitting: Fitting, feed: Feed, schedule: Schedule, epoch: int) -> d
         "seconds": seconds,
         "images_per_second": count / seconds,
         **report.figures("validation"),
+        **confusion_figures(report),
+    }
+
+
+def confusion_figures(report: Report) -> dict[str, float]:
+    """The confusion matrix as figures, such as `validation_confusion/printed/handwritten` (truth, then answer)."""
+    if len(report.labels) > MOST_CONFUSED:
+        return {}
+    return {
+        f"validation_confusion/{truth}/{answer}": float(count)
+        for truth, row in zip(report.labels, report.confusion, strict=True)
+        for answer, count in zip(report.labels, row, strict=True)
     }
 
 

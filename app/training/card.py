@@ -1,0 +1,94 @@
+"""Writes the model card: what a bundle is, what it was trained on, how good it is and where it is not."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from app.evaluate import Report
+from app.inference.bundle import CARD, Description
+from app.training.judge import Judgement
+
+
+def write_card(bundle: Path, judgement: Judgement, options: Mapping[str, object]) -> None:
+    """Write the card as `README.md` into the bundle, from the judgement and the options of the run."""
+    description = judgement.description
+    sections = [
+        describe_model(description),
+        "## Figures\n\nOf the exported model, run by the serving recogniser.\n\n" + table_of_splits(judgement),
+        "## Confidence\n\nAnswers of the test split that are kept above a threshold, and their error rate.\n\n"
+        + table_of_thresholds(judgement.test),
+        "## Altered copies\n\nThe same test images, altered.\n\n" + table_of_alterations(judgement),
+        *(f"## Test split by {name}\n\n" + table_of_slice(judgement.test, name) for name in judgement.test.slices),
+        *unseen_sections(judgement),
+        "## How it was trained\n\n" + table_of_options(options),
+    ]
+    (bundle / CARD).write_text("\n\n".join(section.rstrip() for section in sections) + "\n", encoding="utf-8")
+
+
+def describe_model(description: Description) -> str:
+    """The head of the card."""
+    origin, image = description.origin, description.image
+    return f"""# {description.task}: {" or ".join(description.labels)}
+
+{origin.architecture} ({origin.strategy}), {origin.parameters:,} parameters. Input {image.height} x {image.width or "any"} pixels,
+{"grey" if image.channels == 1 else "colour"}, fitted by *{image.fit}* after {", ".join(image.steps) or "no steps"}.
+Temperature {description.temperature:.3f}; an answer below {description.uncertain_below} is flagged as uncertain.
+
+| | |
+|---|---|
+| trained | {origin.trained_at} |
+| commit | {origin.git_commit} |
+| data | {origin.data} |
+| data fingerprint | {origin.data_fingerprint} |
+| MLflow run | {origin.run_id} |
+| sha256 | {description.sha256} |"""
+
+
+def table_of_splits(judgement: Judgement) -> str:
+    """Overall figures of each split."""
+    reports = {"validation": judgement.validation, "test": judgement.test, "sources left out": judgement.unseen}
+    head = "| split | images | accuracy | precision | recall | F1 | ROC AUC | ECE | Brier |\n|---|" + "---:|" * 8
+    rows = [
+        f"| {name} | {report.count} | " + " | ".join(f"{value:.4f}" for value in headline(report)) + " |"
+        for name, report in reports.items()
+        if report
+    ]
+    return "\n".join([head, *rows])
+
+
+def headline(report: Report) -> tuple[float, ...]:
+    """The overall figures in the order of the table."""
+    return (report.accuracy, report.precision, report.recall, report.f1, report.roc_auc, report.ece, report.brier)
+
+
+def table_of_thresholds(report: Report) -> str:
+    """Coverage and error by threshold."""
+    rows = [f"| {row.threshold} | {row.coverage:.4f} | {row.error:.4f} |" for row in report.kept]
+    return "\n".join(["| threshold | kept | error among the kept |\n|---:|---:|---:|", *rows])
+
+
+def table_of_alterations(judgement: Judgement) -> str:
+    """Accuracy and calibration on altered copies."""
+    rows = [f"| {name} | {copy.accuracy:.4f} | {copy.ece:.4f} |" for name, copy in judgement.altered.items()]
+    return "\n".join(["| copy | accuracy | ECE |\n|---|---:|---:|", *rows])
+
+
+def table_of_slice(report: Report, name: str) -> str:
+    """Figures by the values of one slice."""
+    rows = [
+        f"| {value} | {figures.count} | {figures.accuracy:.4f} | {figures.ece:.4f} |"
+        for value, figures in report.slices[name].items()
+    ]
+    return "\n".join([f"| {name} | images | accuracy | ECE |\n|---|---:|---:|---:|", *rows])
+
+
+def unseen_sections(judgement: Judgement) -> list[str]:
+    """The sources that the model never saw, where some were left out."""
+    if judgement.unseen is None:
+        return []
+    return ["## Sources left out of training\n\n" + table_of_slice(judgement.unseen, "source")]
+
+
+def table_of_options(options: Mapping[str, object]) -> str:
+    """The options of the run; a path is shown by its last part alone."""
+    rows = [f"| {name} | {Path(value).name if isinstance(value, str) else value} |" for name, value in options.items()]
+    return "\n".join(["| option | value |\n|---|---|", *rows])
