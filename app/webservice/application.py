@@ -44,6 +44,7 @@ def create_app(
         await to_thread.run_sync(watch.stop)
 
     app = FastAPI(title="PenPress", description=ABOUT, lifespan=lifespan, redirect_slashes=False)
+    app.state.service = service
     app.include_router(routes(service))
     app.add_middleware(
         Envelope,
