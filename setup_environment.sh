@@ -65,7 +65,7 @@ install_poetry() {
   [[ "$(cat .poetry/penpress-installed 2>/dev/null)" == "${POETRY_PACKAGES[*]}" ]] && return
   say "installing Poetry into .poetry"
   .venv/bin/python -m venv --clear .poetry
-  .poetry/bin/python -m pip install --quiet --disable-pip-version-check "${POETRY_PACKAGES[@]}" || explain_failure
+  .poetry/bin/python -m pip install --quiet --no-compile --disable-pip-version-check "${POETRY_PACKAGES[@]}" || explain_failure
   echo "${POETRY_PACKAGES[*]}" >.poetry/penpress-installed
 }
 
