@@ -1,4 +1,4 @@
-"""The bundle: a directory with `model.onnx`, `model.json` and probe images, the only thing that training hands to serving.
+"""The bundle: a directory with `model.onnx`, `model.json` and probe images, all that training hands to serving.
 
 Owns the description's schema and its checks. Does not run the model: that is `recogniser.py`.
 """

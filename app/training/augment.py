@@ -26,13 +26,7 @@ def keep(pixels: Grey, _random: Generator, _other: Other) -> Grey:
 
 def alter_text_line(pixels: Grey, random: Generator, other: Other) -> Grey:
     """Recipe `text_line`: RGB pixels of a line in, grey pixels out, as if cut, scanned and sent by somebody else."""
-    grey = mix_channels(pixels, random)
-    if random.random() < 0.75:
-        grey = fill_outside(grey)
-    if random.random() < 0.4:
-        grey = crop_width(grey, random)
-    if random.random() < 0.25:
-        grey = crop_to_ink(grey, random)
+    grey = cut(mix_channels(pixels, random), random)
     if random.random() < 0.12:
         grey = change_stroke(grey, random)
     if random.random() < 0.35:
@@ -44,6 +38,17 @@ def alter_text_line(pixels: Grey, random: Generator, other: Other) -> Grey:
     if random.random() < 0.5:
         grey = rotate(grey, random)
     return degrade(grey, random)
+
+
+def cut(grey: Grey, random: Generator) -> Grey:
+    """What scissors do: a polygon on paper, a piece of the line, or close around the writing."""
+    if random.random() < 0.75:
+        grey = fill_outside(grey)
+    if random.random() < 0.4:
+        grey = crop_width(grey, random)
+    if random.random() < 0.25:
+        grey = crop_to_ink(grey, random)
+    return grey
 
 
 def degrade(grey: Grey, random: Generator) -> Grey:
@@ -67,7 +72,7 @@ def degrade(grey: Grey, random: Generator) -> Grey:
 
 def mix_channels(pixels: Grey, random: Generator) -> Grey:
     """RGB to grey with random weights, which stands for other inks, other papers and other scanners."""
-    if pixels.ndim == 2:  # noqa: PLR2004 - grey already
+    if pixels.ndim == 2:  # grey already
         return pixels
     weights = random.dirichlet((1.5, 2.5, 1.5))
     return np.asarray(pixels @ weights).astype(np.uint8)
@@ -87,7 +92,7 @@ def crop_to_ink(grey: Grey, random: Generator) -> Grey:
     paper, darkest = int(paper_colour(grey)[0]), int(grey.min())
     ink = cv2.GaussianBlur(grey, (0, 0), 1.0) < paper - 0.35 * (paper - darkest)
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
-    if rows.size < 6 or columns.size < 6:  # noqa: PLR2004 - next to nothing is written
+    if rows.size < 6 or columns.size < 6:  # next to nothing is written
         return grey
     margin = int(random.integers(0, 1 + grey.shape[0] // 4))
     top, left = max(0, rows[0] - margin), max(0, columns[0] - margin)
@@ -185,9 +190,11 @@ def lose_resolution(grey: Grey, random: Generator) -> Grey:
 def shade(grey: Grey, random: Generator) -> Grey:
     """Light that falls off over the image, as on a photograph."""
     height, width = grey.shape
-    across = np.linspace(*random.uniform(0.55, 1.0, 2), num=width, dtype=np.float32)
-    down = np.linspace(*random.uniform(0.8, 1.0, 2), num=height, dtype=np.float32)
-    return (grey * across * down[:, None]).astype(np.uint8)
+    left, right = random.uniform(0.55, 1.0, 2)
+    top, bottom = random.uniform(0.8, 1.0, 2)
+    across = np.linspace(left, right, width).astype(np.float32)
+    down = np.linspace(top, bottom, height).astype(np.float32)
+    return np.asarray(grey * across * down[:, None]).astype(np.uint8)
 
 
 def change_contrast(grey: Grey, random: Generator) -> Grey:
@@ -210,7 +217,7 @@ def add_noise(grey: Grey, random: Generator) -> Grey:
     contrast = np.subtract(*np.percentile(grey, (99, 1)))
     grain = random.normal(0, contrast * random.uniform(0.01, 0.1), grey.shape)
     if random.random() < 0.3:
-        grain = cv2.GaussianBlur(grain, (0, 0), 1.0) * 2.5
+        grain = np.asarray(cv2.GaussianBlur(grain, (0, 0), 1.0) * 2.5, np.float64)
     return (grey + grain).clip(0, 255).astype(np.uint8)
 
 

@@ -29,8 +29,9 @@ def describe_model(description: Description) -> str:
     origin, image = description.origin, description.image
     return f"""# {description.task}: {" or ".join(description.labels)}
 
-{origin.architecture} ({origin.strategy}), {origin.parameters:,} parameters. Input {image.height} x {image.width or "any"} pixels,
-{"grey" if image.channels == 1 else "colour"}, fitted by *{image.fit}* after {", ".join(image.steps) or "no steps"}.
+{origin.architecture} ({origin.strategy}), {origin.parameters:,} parameters.
+Input {image.height} x {image.width or "any"} pixels, {"grey" if image.channels == 1 else "colour"},
+fitted by *{image.fit}* after {", ".join(image.steps) or "no steps"}.
 Temperature {description.temperature:.3f}; an answer below {description.uncertain_below} is flagged as uncertain.
 
 | | |

@@ -2,6 +2,8 @@
 
     python -m app.training.comparison
     python -m app.training.comparison --experiments document_type_comparison
+
+Owns the table. What a run measures is in `judge`; which run goes live is in `app.inference.promotion`.
 """
 
 import argparse
@@ -23,7 +25,7 @@ COLUMNS = {
     "ms/image": "milliseconds_per_image",
     "minutes": "training_minutes",
 }
-WHOLE = {"parameters"}
+DIGITS = {"parameters": 0, "ms/image": 1, "minutes": 1}
 
 
 def render_comparison(runs: Sequence[RunSummary]) -> str:
@@ -41,15 +43,14 @@ def show(value: float | None, column: str) -> str:
     """A figure of the table as text."""
     if value is None:
         return "–"
-    return f"{value:,.0f}" if column in WHOLE else f"{value:.4f}" if value <= 1 else f"{value:.1f}"
+    return f"{value:,.{DIGITS.get(column, 4)}f}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table from the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--task", default=DOCUMENT_TYPE.name, choices=sorted(TASKS), help="whose runs (default: %(default)s)")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    task = DOCUMENT_TYPE.name
+    parser.add_argument("--task", default=task, choices=sorted(TASKS), help="whose runs (default: %(default)s)")
     parser.add_argument("--experiments", nargs="+", help="MLflow experiments; default: all")
     options = parser.parse_args(arguments)
     try:

@@ -3,7 +3,7 @@
 Owns no format (that is `app.data.manifest`) and no pixel arithmetic (`augment`, `app.preprocess`).
 """
 
-from collections import Counter
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,9 +38,17 @@ class Item:
 
     def case(self) -> Case:
         """The sample as evaluation wants it, with the slices that a report is broken down by."""
-        century = f"{int(self.sample.years[:4]) // 100 + 1}th" if self.sample.years[:4].isdigit() else "unknown"
-        slices = {"source": self.sample.source, "language": self.sample.language or "unknown", "century": century}
+        sample = self.sample
+        slices = {"source": sample.source, "language": sample.language or "unknown", "century": century(sample.years)}
         return Case(label=self.label, read=self.read, slices=slices)
+
+
+def century(years: str) -> str:
+    """The century that years such as `1700-1799` begin in."""
+    if not years[:4].isdigit():
+        return "unknown"
+    number = int(years[:4]) // 100 + 1
+    return f"{number}{'st' if number == 21 else 'th'}"  # noqa: PLR2004 - no line is from the first three
 
 
 def load_items(folder: Path, task: Task, data: Sequence[str]) -> list[Item]:
@@ -50,14 +58,27 @@ def load_items(folder: Path, task: Task, data: Sequence[str]) -> list[Item]:
     """
     items = []
     for entry in data:
-        name, _, weight = entry.partition(":")
+        name, weight = parse_entry(entry)
         for sample in read_manifest(folder / name):
             label = task.same_as.get(sample.label, sample.label)
             if label not in task.labels:
                 message = f"{name} has the label {sample.label!r}; {task.name} knows {', '.join(task.labels)}"
                 raise DataError(message)
-            items.append(Item(folder / name / sample.path, label, sample, float(weight or 1)))
+            items.append(Item(folder / name / sample.path, label, sample, weight))
     return items
+
+
+def parse_entry(entry: str) -> tuple[str, float]:
+    """Read `name` (which has the weight 1) or `name:weight`; raises DataError for a weight that is not above 0."""
+    name, _, text = entry.partition(":")
+    try:
+        weight = float(text or 1)
+    except ValueError:
+        weight = math.nan
+    if not 0 < weight < math.inf:
+        message = f"{text!r} in {entry!r} is no weight; write a number above 0, such as {name}:0.5"
+        raise DataError(message)
+    return name, weight
 
 
 def choose(items: Sequence[Item], split: str, leave_out: Sequence[str] = ()) -> list[Item]:
@@ -74,9 +95,9 @@ def draw_epoch(items: Sequence[Item], seed: int, epoch: int) -> list[Item]:
 
 def class_weights(items: Sequence[Item], labels: Sequence[str]) -> torch.Tensor:
     """Weights of shape (labels,) that make every class count alike in the loss; raises DataError for a missing one."""
-    counts: Counter[str] = Counter()
+    counts = dict.fromkeys(labels, 0.0)
     for item in items:
-        counts[item.label] += item.weight  # type: ignore[assignment]
+        counts[item.label] += item.weight
     if missing := [label for label in labels if not counts[label]]:
         message = f"no training sample of {', '.join(missing)}; import data that has this class"
         raise DataError(message)
@@ -102,7 +123,7 @@ class AlteredImages(Dataset[Pair]):
         item = self._items[index]
 
         def other() -> np.ndarray:
-            return np.asarray(self._items[random.integers(len(self._items))].read())
+            return np.asarray(self._items[int(random.integers(len(self._items)))].read())
 
         altered = self._recipe(np.asarray(item.read()), random, other)
         return torch.from_numpy(to_array(Image.fromarray(altered), self._spec)), self._labels.index(item.label)

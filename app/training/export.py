@@ -42,7 +42,7 @@ def export_network(network: Network, spec: ImageSpec, images: Sequence[Image.Ima
 
 
 def check_parity(network: Network, batch: torch.Tensor, path: Path) -> None:
-    """Raise ExportParityError when the ONNX file's logits differ from the network's, for the batch or its first image."""
+    """Raise ExportParityError when the file's logits differ from the network's, for the batch or its first image."""
     session = open_session(path)
     with torch.inference_mode():
         expected = network(batch).numpy()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -9,10 +10,10 @@ from torch import nn
 
 from app.errors import DataError
 from app.preprocess import ImageSpec
-from app.tasks import Task
+from app.tasks import TASKS, Task
 from app.training.dataset import AlteredImages, Item, choose, class_weights, draw_epoch, make_loader
 from app.training.model import Network, build_network, freeze
-from app.training.options import Options
+from app.training.options import Options, choose_spec
 from app.training.train import (
     Batch,
     Feed,
@@ -44,7 +45,7 @@ class Splits:
 
 
 def make_splits(items: Sequence[Item], options: Options) -> Splits:
-    """Split by the manifests; raises DataError when a split is empty or a source to leave out does not exist."""
+    """Split by the manifests; raises DataError for an empty split, an unknown source to leave out, a missing class."""
     sources = {item.sample.source for item in items}
     if unknown := set(options.leave_out) - sources:
         message = f"no source {', '.join(sorted(unknown))} to leave out; there are {', '.join(sorted(sources))}"
@@ -56,14 +57,14 @@ def make_splits(items: Sequence[Item], options: Options) -> Splits:
         if not split:
             message = f"the {name} split of {', '.join(options.data)} is empty; import it, without --splits"
             raise DataError(message)
+    class_weights(train, TASKS[options.task].labels)  # fails for a class without samples, before a run is opened
     return Splits(train, validation, test, unseen)
 
 
-def train_network(
-    task: Task, spec: ImageSpec, splits: Splits, options: Options, folder: Path, log: Log
-) -> tuple[Network, History]:
+def train_network(splits: Splits, options: Options, folder: Path, log: Log) -> tuple[Network, History]:
     """Build and train a network by the strategy of the options; a checkpoint in *folder* is taken up again."""
     torch.manual_seed(options.seed)
+    task, spec = TASKS[options.task], choose_spec(options)
     network = build_network(options.architecture, task, spec, options.weights)
     feed_images = image_feed(task, spec, splits, options)
     checkpoint = folder / "fitting.pth"
@@ -118,17 +119,27 @@ def shrink(spec: ImageSpec) -> ImageSpec:
 
 
 def feature_feed(network: Network, images: Feed, options: Options) -> Feed:
-    """Batches of features: every view of every image goes through the frozen backbone once, and is then reused."""
-    views = [extract_features(network, images.train(view), f"features, view {view}") for view in viewed(options)]
-    validation = extract_features(network, images.validation(), "features, validation")
+    """Batches of features: every view of every image goes through the frozen backbone once, and is then reused.
+
+    The first epoch extracts them, so that its time counts as training.
+    """
+    network.to(choose_device())
+
+    @cache
+    def views() -> list[Batch]:
+        return [
+            batch
+            for view in range(1, options.views + 1)
+            for batch in extract_features(network, images.train(view), f"features, view {view}")
+        ]
+
+    @cache
+    def validation() -> list[Batch]:
+        return extract_features(network, images.validation(), "features, validation")
 
     def train(epoch: int) -> list[Batch]:
-        order = torch.randperm(len(views[0]), generator=torch.Generator().manual_seed(epoch)).tolist()
-        return [view[index] for index in order for view in views if index < len(view)]
+        vectors, truths = (torch.cat(parts) for parts in zip(*views(), strict=True))
+        order = torch.randperm(len(truths), generator=torch.Generator().manual_seed(options.seed * 100_003 + epoch))
+        return [(vectors[rows], truths[rows]) for rows in order.split(options.batch)]
 
-    return Feed(train, lambda: validation, images.labels, images.class_weights)
-
-
-def viewed(options: Options) -> range:
-    """The epochs that stand for the views of a transfer run; one is enough where nothing is altered."""
-    return range(1, options.views + 1)
+    return Feed(train, validation, images.labels, images.class_weights)

@@ -1,4 +1,4 @@
-"""Networks: a backbone that turns images into features, and a linear head. Torchvision's architectures and one without a network.
+"""Networks: a backbone that turns images into features, and a linear head. Torchvision's, and a baseline without one.
 
 Owns weights and checkpoints (state dicts, read with `weights_only=True`: never a pickle of code).
 """
@@ -82,7 +82,7 @@ def build_network(architecture: str, task: Task, spec: ImageSpec, weights: str =
 
 def load_backbone(architecture: str, imagenet: bool, state: dict[str, torch.Tensor]) -> nn.Module:  # noqa: FBT001
     """A torchvision model with its ImageNet head: downloaded weights, those of *state*, or none."""
-    network = torchvision.models.get_model(architecture, weights="DEFAULT" if imagenet else None)
+    network: nn.Module = torchvision.models.get_model(architecture, weights="DEFAULT" if imagenet else None)
     if state:
         network.load_state_dict(state)
     return network
@@ -133,7 +133,7 @@ def freeze(network: Network, trained_blocks: int | None) -> None:
     blocks = blocks_of(network)
     network.backbone.requires_grad_(trained_blocks is None)
     for block in blocks if trained_blocks is None else blocks[len(blocks) - trained_blocks :]:
-        block.requires_grad_(True)
+        block.requires_grad_()
 
 
 def set_training(network: Network) -> None:

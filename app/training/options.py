@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from app.preprocess import ImageSpec
 from app.tasks import DOCUMENT_TYPE, TASKS
 from app.training.augment import RECIPES
 from app.training.model import ARCHITECTURES, BASELINE
@@ -18,8 +19,8 @@ class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     task: Annotated[str, Field(description=f"what to recognise: {', '.join(TASKS)}")] = DOCUMENT_TYPE.name
-    data: Annotated[tuple[str, ...], Field(min_length=1, description="data sets under --datasets, as name or name:weight; "
-        "a weight of 0.3 draws three images in ten in every epoch")] = ("catmus", "corto")  # fmt: skip
+    data: Annotated[tuple[str, ...], Field(min_length=1, description="data sets under --datasets, as name or "
+        "name:weight; a weight of 0.3 draws three images in ten in every epoch")] = ("catmus", "corto")  # fmt: skip
     datasets: Annotated[Path | None, Field(description="folder of the data sets; default: app/data/datasets")] = None
     leave_out: Annotated[tuple[str, ...], Field(description="sources kept from training and validation, "
         "and judged as `unseen`")] = ()  # fmt: skip
@@ -60,6 +61,12 @@ class Options(BaseModel):
             message = f"{BASELINE} has nothing to fine-tune; use --strategy transfer"
             raise ValueError(message)
         return self
+
+
+def choose_spec(options: Options) -> ImageSpec:
+    """The task's image spec, in the size of the options."""
+    spec = TASKS[options.task].image
+    return spec.model_copy(update={"height": options.height or spec.height, "width": options.width or spec.width})
 
 
 def parse_options(arguments: Sequence[str] | None, description: str) -> tuple[Options, str | None]:

@@ -23,15 +23,14 @@ from app.data.manifest import fingerprint
 from app.errors import PenPressError
 from app.inference.bundle import Description, Origin
 from app.inference.registry import Registry, RunLog
-from app.preprocess import ImageSpec
-from app.tasks import TASKS, Task
+from app.tasks import TASKS
 from app.training.card import write_card
 from app.training.dataset import Item, load_items
 from app.training.export import draft_bundle, export_network
 from app.training.feeding import make_splits, train_network
 from app.training.judge import Judgement, calibrate, judge, pick
 from app.training.model import Network, count_parameters, save_checkpoint
-from app.training.options import Options, parse_options
+from app.training.options import Options, choose_spec, parse_options
 from app.training.pictures import draw_pictures
 from app.training.train import History
 
@@ -60,7 +59,7 @@ def run_pipeline(options: Options, settings: Settings | None = None, resume: str
     bundle = folder / "bundle"
     bundle.mkdir(exist_ok=True)
     try:
-        network, history = train_network(task, spec, splits, options, folder, run.log_metrics)
+        network, history = train_network(splits, options, folder, run.log_metrics)
         probes = [item.read() for item in pick(splits.validation, PROBES)]
         export_network(network, spec, probes, bundle / "model.onnx")
         draft_bundle(bundle, task, spec, describe_origin(options, run, splits.everything, network), probes)
@@ -76,14 +75,6 @@ def run_pipeline(options: Options, settings: Settings | None = None, resume: str
         raise
     run.finish()
     return Outcome(run.run_id, bundle, judgement.description, history, judgement)
-
-
-def choose_spec(options: Options) -> ImageSpec:
-    """The task's image spec, in the size of the options."""
-    spec = TASKS[options.task].image
-    return spec.model_copy(
-        update={"height": options.height or spec.height, "width": options.width or spec.width}
-    )
 
 
 def start_run(options: Options, settings: Settings, items: Sequence[Item], resume: str | None) -> RunLog:
@@ -138,7 +129,10 @@ def git_commit() -> str:
     """The commit of the working tree, with a plus sign when it has changes; `unknown` outside a checkout."""
     command = ["git", "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"]
     folder = Path(__file__).parent
-    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
+    try:
+        result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
+    except OSError:  # no git on this machine
+        return "unknown"
     return result.stdout.strip() or "unknown"
 
 
@@ -179,11 +173,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PenPressError as error:
         tell(f"error: {error}")
         return 1
+    except KeyboardInterrupt:  # the run has said how to go on
+        return 130
     figures = outcome.description.figures
     for name in sorted(figures):
         sys.stdout.write(f"{name:40} {figures[name]:.4f}\n")
-    sys.stdout.write(f"run {outcome.run_id}; promote it with\n"
-                     f"python -m app.inference.model_registry_prod_experiments --run-id {outcome.run_id}\n")  # fmt: skip
+    command = f"python -m app.inference.model_registry_prod_experiments --run-id {outcome.run_id}"
+    sys.stdout.write(f"run {outcome.run_id}; promote it with\n{command}\n")
     return 0
 
 
