@@ -26,7 +26,7 @@ SMALLER = DOCUMENT_TYPE.image.model_copy(update={"width": 256})
 
 @pytest.fixture(name="settings")
 def _settings(tmp_path: Path) -> Settings:
-    return settings_in(tmp_path)
+    return settings_in(tmp_path, inference_threads=1)
 
 
 @pytest.fixture(name="store")

@@ -55,7 +55,8 @@ class Fixture:
 @contextmanager
 def serving(folder: Path, *, bundle: bool = True, log: ListLog | None = None, **overrides: object) -> Iterator[Fixture]:
     """Serve with a registry in memory whose alias holds a tiny bundle as version 5."""
-    settings, store, log = settings_in(folder, **overrides), FakeStore(), log or ListLog()
+    settings = settings_in(folder, inference_threads=1, **overrides)
+    store, log = FakeStore(), log or ListLog()
     if bundle:
         store.promote("5", make_bundle(folder / "five"))
     productions = {task.name: Production(task, settings) for task in (DOCUMENT_TYPE, OTHER)}

@@ -1,0 +1,89 @@
+"""The command that answers without the service: table, JSON lines, folders, failures, exit codes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from app.inference.inference_onnx import main
+from tests.bundles import DARK, LIGHT, MIDDLE, make_bundle, picture
+
+
+@pytest.fixture(name="bundle")
+def _bundle(tmp_path: Path) -> Path:
+    return make_bundle(tmp_path / "bundle")
+
+
+@pytest.fixture(name="images")
+def _images(tmp_path: Path) -> Path:
+    folder = tmp_path / "images"
+    (folder / "below").mkdir(parents=True)
+    for name, grey in (("a.png", DARK), ("b.PNG", LIGHT), ("below/c.png", MIDDLE)):
+        (folder / name).write_bytes(picture(grey))
+    (folder / "notes.txt").write_text("no image", encoding="utf-8")
+    return folder
+
+
+def test_a_folder_gives_a_row_for_each_image(bundle: Path, images: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Images in and below a folder are answered in order, other files are left out, uncertain ones are marked."""
+    assert main([str(images), "--bundle", str(bundle)]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert [row.split()[0] for row in rows[:2]] == ["handwritten", "printed"]
+    assert [row.split()[-1] for row in rows] == [str(images / name) for name in ("a.png", "b.PNG", "below/c.png")]
+    assert [" ? " in row for row in rows] == [False, False, True]
+    assert all(" ms " in row for row in rows)
+
+
+def test_json_gives_an_object_a_line(bundle: Path, images: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every line is JSON with the file, the time and the whole prediction."""
+    assert main([str(images / "a.png"), str(images / "b.PNG"), "--json", "--bundle", str(bundle)]) == 0
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (first["label"], second["label"]) == ("handwritten", "printed")
+    assert set(first) == {
+        "file",
+        "milliseconds",
+        "label",
+        "confidence",
+        "probabilities",
+        "uncertain",
+        "reasons",
+    }
+    assert first["milliseconds"] > 0
+
+
+def test_a_broken_file_is_reported_and_the_rest_goes_on(
+    bundle: Path, images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Unreadable and absent files get an error in their place, and the exit code is 1."""
+    broken, absent = images / "notes.txt", images / "absent.png"
+    assert main([str(broken), str(absent), str(images / "a.png"), "--json", "--bundle", str(bundle)]) == 1
+    output = capsys.readouterr()
+    first, second, third = map(json.loads, output.out.splitlines())
+    assert "not an image" in first["error"]
+    assert "absent.png" in second["error"]
+    assert third["label"] == "handwritten"
+    assert "2 of 3 files" in output.err
+
+
+def test_an_error_has_a_row_in_the_table_too(bundle: Path, images: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The table names the file and what is wrong with it."""
+    assert main([str(images / "notes.txt"), "--bundle", str(bundle)]) == 1
+    row = capsys.readouterr().out
+    assert row.startswith("ERROR")
+    assert "notes.txt" in row
+
+
+def test_the_shipped_bundle_answers_by_default(
+    tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without `--bundle`, the embedded bundle of the main task is used."""
+    monkeypatch.setenv("PENPRESS_EMBEDDED", str(tmp_path / "embedded"))
+    make_bundle(tmp_path / "embedded" / "document_type", bias=20)
+    assert main([str(images / "a.png")]) == 0
+    assert capsys.readouterr().out.startswith("printed")
+
+
+def test_a_missing_bundle_is_explained(tmp_path: Path, images: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder without a bundle gives exit code 2 and names the file that is missing."""
+    assert main([str(images), "--bundle", str(tmp_path)]) == 2
+    assert "model.json" in capsys.readouterr().err

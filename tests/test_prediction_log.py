@@ -1,0 +1,114 @@
+"""The prediction log on disk: whole lines, torn lines, threads, rotation, and a log that cannot be written."""
+
+import json
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from app.errors import PredictionLogError
+from app.prediction_log import Entry, PredictionFile
+
+ENTRY = Entry("2026-01-01T00:00:00.000+00:00", "id", "0" * 64, 10, "document_type", "1", "printed", 0.9, False, 1.5)  # noqa: FBT003
+
+
+@pytest.fixture(name="log")
+def _log(tmp_path: Path) -> PredictionFile:
+    return PredictionFile(tmp_path / "new" / "predictions.log")
+
+
+def lines(log: PredictionFile) -> list[str]:
+    """The lines of the file."""
+    return log.path.read_text("utf-8").splitlines()
+
+
+def test_an_entry_is_one_json_line_with_all_fields(log: PredictionFile) -> None:
+    """Each entry comes back from its line as it was."""
+    log.append(ENTRY)
+    log.append(replace(ENTRY, label="Grüße\n„zwei“"))
+    assert [Entry(**json.loads(line)) for line in lines(log)] == [ENTRY, replace(ENTRY, label="Grüße\n„zwei“")]
+
+
+def test_the_fields_are_those_promised() -> None:
+    """Nothing of the image and no file name has a place in the log."""
+    assert list(asdict(ENTRY)) == [
+        "time",
+        "request_id",
+        "input_sha256",
+        "input_bytes",
+        "task",
+        "model_version",
+        "label",
+        "confidence",
+        "uncertain",
+        "milliseconds",
+    ]
+
+
+def test_checking_makes_an_empty_log(log: PredictionFile) -> None:
+    """A check makes the folder and the file, and writes nothing into them."""
+    log.check()
+    assert log.path.read_bytes() == b""
+
+
+def test_others_may_not_read_the_log(log: PredictionFile) -> None:
+    """The file is for the service's user and group."""
+    log.check()
+    assert log.path.stat().st_mode & 0o007 == 0
+
+
+def test_threads_do_not_mix_their_lines(log: PredictionFile) -> None:
+    """Lines that several threads append at once are all there, each whole."""
+    barrier = threading.Barrier(8)
+
+    def append(number: int) -> None:
+        barrier.wait(30)
+        for part in range(50):
+            log.append(replace(ENTRY, request_id=f"{number}-{part}", label="x" * 500))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(append, range(8)))
+    assert {json.loads(line)["request_id"] for line in lines(log)} == {f"{n}-{p}" for n in range(8) for p in range(50)}
+
+
+def test_a_torn_last_line_is_ended_and_kept(log: PredictionFile) -> None:
+    """After a line that was cut short, the next one starts on a line of its own, and nothing is taken away."""
+    log.append(ENTRY)
+    with log.path.open("ab") as file:
+        file.write(b'{"time": "20')
+    log.check()
+    log.append(ENTRY)
+    first, torn, last = lines(log)
+    assert (first, torn) == (last, '{"time": "20')
+
+
+def test_a_removed_or_rotated_log_is_begun_anew(log: PredictionFile) -> None:
+    """Moving the file away loses no later line."""
+    log.append(ENTRY)
+    log.path.rename(log.path.with_suffix(".1"))
+    log.append(ENTRY)
+    assert len(lines(log)) == 1
+
+
+def test_a_log_that_cannot_be_opened_names_the_remedy(tmp_path: Path) -> None:
+    """A folder in the place of the log is an error with the path and the setting."""
+    with pytest.raises(PredictionLogError, match="PENPRESS_PREDICTION_LOG_REQUIRED"):
+        PredictionFile(tmp_path).append(ENTRY)
+
+
+def test_a_full_disk_is_an_error() -> None:
+    """What the device does not take is never counted as written."""
+    with pytest.raises(PredictionLogError, match="No space left"):
+        PredictionFile(Path("/dev/full")).append(ENTRY)
+
+
+def test_a_line_that_is_taken_in_part_is_an_error(tmp_path: Path) -> None:
+    """A pipe that has room for a part of the line takes that part, which is not enough."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert pipe.exists()
+    with pytest.raises(PredictionLogError):
+        PredictionFile(pipe / "below").append(ENTRY)

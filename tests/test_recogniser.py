@@ -1,0 +1,128 @@
+"""The recogniser: order, calibration, uncertainty, probes, models that do not fit, and threads."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.errors import BundleError
+from app.inference.bundle import DESCRIPTION, MODEL, Probe, sha256_of
+from app.inference.recogniser import BATCH, Recogniser, open_session, softmax
+from app.preprocess import read_image
+from app.tasks import DOCUMENT_TYPE
+from tests.bundles import DARK, LIGHT, MIDDLE, make_bundle, picture
+
+
+def load(folder: Path, **arguments: object) -> Recogniser:
+    """The recogniser of a tiny bundle."""
+    return Recogniser.load(make_bundle(folder, **arguments), threads=1)
+
+
+def grey(value: int) -> Image.Image:
+    """An image of one grey value."""
+    return read_image(picture(value))
+
+
+def test_answers_come_in_the_order_of_the_images(tmp_path: Path) -> None:
+    """More images than one batch holds are all answered, each at its place."""
+    values = [DARK, LIGHT, LIGHT] * BATCH
+    answers = load(tmp_path).predict([grey(value) for value in values])
+    assert [answer.label for answer in answers] == ["handwritten", "printed", "printed"] * BATCH
+
+
+def test_no_image_gives_no_answer(tmp_path: Path) -> None:
+    """An empty list is answered with an empty list."""
+    assert load(tmp_path).predict([]) == []
+
+
+def test_an_answer_is_the_same_alone_and_in_a_batch(tmp_path: Path) -> None:
+    """The neighbours in a batch do not matter."""
+    recogniser = load(tmp_path)
+    images = [grey(value) for value in range(30, 230, 25)]
+    together = recogniser.probabilities(images)
+    alone = np.concatenate([recogniser.probabilities([image]) for image in images])
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+
+
+def test_probabilities_are_named_and_sum_to_one(tmp_path: Path) -> None:
+    """Every label has its probability, and the confidence is the largest of them."""
+    task = replace(DOCUMENT_TYPE, labels=("a", "b", "c"))
+    (answer,) = load(tmp_path, task=task).predict([grey(LIGHT)])
+    assert list(answer.probabilities) == ["a", "b", "c"]
+    assert sum(answer.probabilities.values()) == pytest.approx(1, abs=1e-6)
+    assert answer.confidence == max(answer.probabilities.values()) == answer.probabilities[answer.label]
+
+
+def test_temperature_softens_but_keeps_the_label(tmp_path: Path) -> None:
+    """A higher temperature lowers the confidence of the same answer."""
+    sharp, soft = load(tmp_path / "1"), load(tmp_path / "2", temperature=20.0)
+    (first,), (second,) = sharp.predict([grey(LIGHT)]), soft.predict([grey(LIGHT)])
+    assert first.label == second.label
+    assert first.confidence > second.confidence > 0.5
+
+
+def test_low_confidence_is_uncertain_with_a_reason(tmp_path: Path) -> None:
+    """Below the bundle's threshold the label is kept, flagged, and the reason names both figures."""
+    recogniser = load(tmp_path, uncertain_below=0.9)
+    sure, unsure = recogniser.predict([grey(LIGHT), grey(MIDDLE)])
+    assert (sure.uncertain, sure.reasons) == (False, ())
+    assert unsure.uncertain
+    assert unsure.label in DOCUMENT_TYPE.labels
+    assert f"{unsure.confidence:.3f} is below the threshold 0.900" in unsure.reasons[0]
+
+
+def test_probes_are_checked(tmp_path: Path) -> None:
+    """The recorded outputs of the probes must come out again."""
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    load(good).check_probes(good)
+    wrong = load(bad, probes=[Probe(file="probe_0.png", probabilities=(0.5, 0.5))])
+    with pytest.raises(BundleError, match=r"probe_0\.png"):
+        wrong.check_probes(bad)
+
+
+def test_a_model_that_is_no_onnx_file_is_refused(tmp_path: Path) -> None:
+    """Bytes that onnxruntime cannot open are an error with the path, even when their hash is right."""
+    bundle = make_bundle(tmp_path)
+    before = sha256_of(bundle / MODEL)
+    (bundle / MODEL).write_bytes(b"no model")
+    text = (bundle / DESCRIPTION).read_text("utf-8").replace(before, sha256_of(bundle / MODEL))
+    (bundle / DESCRIPTION).write_text(text, encoding="utf-8")
+    with pytest.raises(BundleError, match=r"model\.onnx"):
+        Recogniser.load(bundle)
+
+
+def test_a_model_with_another_input_is_refused(tmp_path: Path) -> None:
+    """A spec whose size the model does not take gives an error that names the shape."""
+    recogniser = load(tmp_path)
+    spec = recogniser.description.image.model_copy(update={"width": 256})
+    other = Recogniser(
+        recogniser.description.model_copy(update={"image": spec}), open_session(tmp_path / MODEL, threads=1)
+    )
+    with pytest.raises(BundleError, match="256"):
+        other.predict([grey(LIGHT)])
+
+
+def test_a_model_with_another_number_of_outputs_is_refused(tmp_path: Path) -> None:
+    """Labels that the model has no outputs for are noticed at the first image."""
+    recogniser = load(tmp_path)
+    labels = recogniser.description.model_copy(update={"labels": ("a", "b", "c")})
+    with pytest.raises(BundleError, match="outputs"):
+        Recogniser(labels, open_session(tmp_path / MODEL, threads=1)).predict([grey(LIGHT)])
+
+
+def test_threads_may_share_a_recogniser(tmp_path: Path) -> None:
+    """Answers of many threads at once are those of one thread."""
+    recogniser = load(tmp_path)
+    values = [DARK, LIGHT] * 20
+    with ThreadPoolExecutor(4) as pool:
+        labels = list(pool.map(lambda value: recogniser.predict([grey(value)])[0].label, values))
+    assert labels == ["handwritten", "printed"] * 20
+
+
+def test_softmax_withstands_large_logits() -> None:
+    """Very large and very small logits give probabilities, not overflow."""
+    rows = softmax(np.array([[1e4, -1e4], [0, 0]], np.float32))
+    np.testing.assert_allclose(rows, [[1, 0], [0.5, 0.5]])
