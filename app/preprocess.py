@@ -165,6 +165,12 @@ def paper_colour(pixels: Grey) -> Grey:
     return np.array([percentiles(channel, (0.5,))[0] for channel in channels], np.uint8)
 
 
+def contrast_of(image: Image.Image) -> int:
+    """How far the lightest and the darkest pixels (but one in 500) are apart, in grey values: near 0 for blank paper."""
+    low, high = percentiles(np.asarray(image.convert("L")), (0.002, 0.998))
+    return high - low
+
+
 def dark_on_light(pixels: Grey) -> Grey:
     """Step: turn light writing on dark ground over, so that the ground is light."""
     return 255 - pixels if is_light_on_dark(luminance(pixels)) else pixels

@@ -54,6 +54,7 @@ class Description(_Frozen):
     image: ImageSpec
     temperature: float = Field(gt=0)
     uncertain_below: float = Field(ge=0, le=1)
+    blank_below: int = Field(0, ge=0, le=255)  # contrast in grey values under which an image counts as blank
     figures: dict[str, float]
     origin: Origin
     probes: tuple[Probe, ...] = Field(min_length=1)

@@ -1,6 +1,6 @@
 """Runs a bundle: images in, predictions out. The only module that imports onnxruntime."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -12,7 +12,7 @@ from PIL.Image import Image
 
 from app.errors import BundleError
 from app.inference.bundle import DESCRIPTION, MODEL, Description, read_description
-from app.preprocess import read_image, to_batch
+from app.preprocess import contrast_of, read_image, to_batch
 from app.tasks import Prediction
 
 BATCH = 16
@@ -46,7 +46,8 @@ class Recogniser:
 
     def predict(self, images: Sequence[Image]) -> list[Prediction]:
         """Recognise RGB images, in order; each answer keeps the most probable label and its calibrated confidence."""
-        return [self._decide(row) for row in self.probabilities(images)]
+        rows = self.probabilities(images)
+        return [self._decide(row, contrast_of(image)) for row, image in zip(rows, images, strict=True)]
 
     def probabilities(self, images: Sequence[Image]) -> Logits:
         """Calibrated probabilities of shape (n, labels), in label order."""
@@ -77,18 +78,25 @@ class Recogniser:
             raise BundleError(message)
         return logits
 
-    def _decide(self, row: Logits) -> Prediction:
-        labels, threshold = self.description.labels, self.description.uncertain_below
+    def _decide(self, row: Logits, contrast: int) -> Prediction:
+        labels = self.description.labels
         best = int(row.argmax())
         confidence = float(row[best])
-        reasons = (f"confidence {confidence:.3f} is below the threshold {threshold:.3f}",)
+        reasons = tuple(self._doubts(confidence, contrast))
         return Prediction(
             label=labels[best],
             confidence=confidence,
             probabilities=dict(zip(labels, map(float, row), strict=True)),
-            uncertain=confidence < threshold,
-            reasons=reasons if confidence < threshold else (),
+            uncertain=bool(reasons),
+            reasons=reasons,
         )
+
+    def _doubts(self, confidence: float, contrast: int) -> Iterator[str]:
+        threshold, blank = self.description.uncertain_below, self.description.blank_below
+        if confidence < threshold:
+            yield f"confidence {confidence:.3f} is below the threshold {threshold:.3f}"
+        if contrast < blank:
+            yield f"the image seems blank: its grey values span {contrast}, under {blank}"
 
 
 def open_session(model: Path, threads: int = 0) -> onnxruntime.InferenceSession:

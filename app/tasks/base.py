@@ -24,9 +24,10 @@ class Gate:
 class Task:
     """One recognition problem. The MLflow registered model has the task's name.
 
-    `labels` are in the order of the network's outputs; `metric` is what the best run is chosen by; `uncertain_below`
-    is the calibrated confidence under which an answer is flagged; `augment` names the recipe in
-    `app/training/augment.py` that fits the task's images; `same_as` maps labels of sources to labels of the task.
+    `labels` are in the order of the network's outputs; `metric` is what the best run is chosen by. An answer is flagged
+    when its calibrated confidence is under `uncertain_below`, or the contrast of the image, in grey values, under
+    `blank_below`. `augment` names the recipe in `app/training/augment.py` that fits the task's images; `same_as` maps
+    labels of sources to labels of the task.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Task:
     gate: Gate = field(default_factory=Gate)
     augment: str = "none"
     uncertain_below: float = 0.85
+    blank_below: int = 12
     same_as: Mapping[str, str] = field(default_factory=dict)
 
 
