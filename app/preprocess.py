@@ -166,7 +166,7 @@ def paper_colour(pixels: Grey) -> Grey:
 
 
 def contrast_of(image: Image.Image) -> int:
-    """How far the lightest and the darkest pixels (but one in 500) are apart, in grey values: near 0 for blank paper."""
+    """How far the lightest and darkest pixels (but one in 500) are apart, in grey values: near 0 for blank paper."""
     low, high = percentiles(np.asarray(image.convert("L")), (0.002, 0.998))
     return high - low
 
