@@ -373,8 +373,8 @@ def test_rotation_turns_on_paper_and_loses_nothing(degrees: int, side: str, sens
 
 def test_rotation_takes_the_paper_of_the_inside() -> None:
     """The black outside of a polygon crop is not mistaken for the paper's colour, even where it is the larger part."""
-    image = Image.new("RGB", (300, 120))
-    image.paste(draw_line(polygon=True), (0, 40))
+    image = Image.new("RGB", (300, 90))
+    image.paste(draw_line(polygon=True), (0, 20))
     assert tuple(alter("rotated_10_left", image)[0, 0]) == PAPER
 
 
