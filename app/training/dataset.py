@@ -25,8 +25,9 @@ Pair = tuple[torch.Tensor, int]
 
 @dataclass(frozen=True)
 class Item:
-    """A sample together with where its file lies and how often an epoch draws it (1 = once)."""
+    """A sample of a data set, where its file lies, and how often an epoch draws it (1 = once)."""
 
+    data_set: str
     file: Path
     label: str
     sample: Sample
@@ -64,7 +65,7 @@ def load_items(folder: Path, task: Task, data: Sequence[str]) -> list[Item]:
             if label not in task.labels:
                 message = f"{name} has the label {sample.label!r}; {task.name} knows {', '.join(task.labels)}"
                 raise DataError(message)
-            items.append(Item(folder / name / sample.path, label, sample, weight))
+            items.append(Item(name, folder / name / sample.path, label, sample, weight))
     return items
 
 

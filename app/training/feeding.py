@@ -52,7 +52,12 @@ def make_splits(items: Sequence[Item], options: Options) -> Splits:
         raise DataError(message)
     left_out = options.leave_out
     unseen = [item for item in items if item.sample.source in left_out]
-    train, validation, test = (choose(items, split, left_out) for split in ("train", "validation", "test"))
+    judged_by = [item for item in items if item.data_set not in options.train_only]
+    train, validation, test = (
+        choose(items, "train", left_out),
+        choose(judged_by, "validation", left_out),
+        choose(judged_by, "test", left_out),
+    )
     for name, split in (("train", train), ("validation", validation), ("test", test)):
         if not split:
             message = f"the {name} split of {', '.join(options.data)} is empty; import it, without --splits"

@@ -21,6 +21,8 @@ class Options(BaseModel):
     task: Annotated[str, Field(description=f"what to recognise: {', '.join(TASKS)}")] = DOCUMENT_TYPE.name
     data: Annotated[tuple[str, ...], Field(min_length=1, description="data sets under --datasets, as name or "
         "name:weight; a weight of 0.3 draws three images in ten in every epoch")] = ("catmus", "corto")  # fmt: skip
+    train_only: Annotated[tuple[str, ...], Field(description="data sets that are learnt from, but neither chosen nor "
+        "judged by, such as rendered lines")] = ()  # fmt: skip
     datasets: Annotated[Path | None, Field(description="folder of the data sets; default: app/data/datasets")] = None
     leave_out: Annotated[tuple[str, ...], Field(description="sources kept from training and validation, "
         "and judged as `unseen`")] = ()  # fmt: skip
