@@ -5,6 +5,7 @@ the description come from a task.
 """
 
 import io
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,13 @@ def picture(grey: int = LIGHT, size: tuple[int, int] = (64, 16), fmt: str = "PNG
     buffer = io.BytesIO()
     Image.new("RGB", size, (grey, grey, grey)).save(buffer, fmt)
     return buffer.getvalue()
+
+
+def huge_picture(side: int) -> bytes:
+    """A PNG of a few bytes whose header promises *side* x *side* pixels."""
+    small = picture(size=(8, 8))
+    header = small[12:16] + side.to_bytes(4, "big") * 2 + small[24:29]
+    return small[:12] + header + zlib.crc32(header).to_bytes(4, "big") + small[33:]
 
 
 def make_bundle(directory: Path, task: Task = DOCUMENT_TYPE, bias: float = 0.0, **description: object) -> Path:

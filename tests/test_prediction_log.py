@@ -1,7 +1,7 @@
 """The prediction log on disk: whole lines, torn lines, threads, rotation, and a log that cannot be written."""
 
 import json
-import os
+import resource
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
@@ -105,10 +105,16 @@ def test_a_full_disk_is_an_error() -> None:
         PredictionFile(Path("/dev/full")).append(ENTRY)
 
 
-def test_a_line_that_is_taken_in_part_is_an_error(tmp_path: Path) -> None:
-    """A pipe that has room for a part of the line takes that part, which is not enough."""
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    assert pipe.exists()
-    with pytest.raises(PredictionLogError):
-        PredictionFile(pipe / "below").append(ENTRY)
+def test_a_line_that_is_taken_in_part_is_an_error(log: PredictionFile) -> None:
+    """When the file may grow by a few bytes only, the entry fails, and the next one starts on its own line."""
+    log.append(ENTRY)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (log.path.stat().st_size + 10, hard))
+    try:
+        with pytest.raises(PredictionLogError, match="took 10 of"):
+            log.append(ENTRY)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    log.append(ENTRY)
+    first, torn, last = lines(log)
+    assert (first, len(torn)) == (last, 10)
