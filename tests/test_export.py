@@ -40,7 +40,7 @@ def bundle(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A drafted bundle of the network."""
     directory = tmp_path_factory.mktemp("bundle")
     export_network(network, SPEC, pictures(), directory / MODEL)
-    draft_bundle(directory, DOCUMENT_TYPE, SPEC, ORIGIN, pictures())
+    draft_bundle(directory, DOCUMENT_TYPE, SPEC, ORIGIN)
     return directory
 
 

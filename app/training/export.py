@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from app.errors import ExportParityError
 from app.inference.bundle import MODEL, Description, Origin, Probe, sha256_of, write_description
@@ -20,6 +20,7 @@ from app.training.model import Network
 
 TOLERANCE = 1e-3  # of a logit
 OPSET = 18
+PROBES = 4
 Logits = NDArray[np.float32]
 
 
@@ -54,11 +55,24 @@ def check_parity(network: Network, batch: torch.Tensor, path: Path) -> None:
             raise ExportParityError(message)
 
 
-def draft_bundle(directory: Path, task: Task, spec: ImageSpec, origin: Origin, probes: Sequence[Image.Image]) -> None:
-    """Describe an exported model that is not calibrated yet (temperature 1), with *probes* written beside it."""
-    names = [f"probe_{number}.png" for number in range(len(probes))]
-    for name, image in zip(names, probes, strict=True):
-        image.save(directory / name)
+def draw_probe(number: int) -> Image.Image:
+    """Draw strokes on paper, always the same for a number: probes travel with a model, so they show nobody's papers."""
+    random = np.random.default_rng(number)
+    width, height = int(random.integers(120, 700)), int(random.integers(30, 90))
+    paper, ink = random.integers(190, 256), random.integers(0, 110)
+    image = Image.new("RGB", (width, height), (int(paper),) * 3)
+    pen = ImageDraw.Draw(image)
+    for left in range(0, width, height // 2):
+        points = random.uniform((left, 0.15 * height), (left + 0.6 * height, 0.85 * height), (4, 2))
+        pen.line([(float(x), float(y)) for x, y in points], (int(ink),) * 3, int(random.integers(2, 5)), joint="curve")
+    return image
+
+
+def draft_bundle(directory: Path, task: Task, spec: ImageSpec, origin: Origin) -> None:
+    """Describe an exported model that is not calibrated yet (temperature 1), with drawn probes beside it."""
+    names = [f"probe_{number}.png" for number in range(PROBES)]
+    for number, name in enumerate(names):
+        draw_probe(number).save(directory / name)
     unknown = (1 / len(task.labels),) * len(task.labels)
     description = Description(
         task=task.name,

@@ -34,7 +34,7 @@ from app.training.options import Options, choose_spec, parse_options
 from app.training.pictures import draw_pictures
 from app.training.train import History
 
-PROBES = 4
+PARITY_IMAGES = 8
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ def run_pipeline(options: Options, settings: Settings | None = None, resume: str
     bundle.mkdir(exist_ok=True)
     try:
         network, history = train_network(splits, options, folder, run.log_metrics)
-        probes = [item.read() for item in pick(splits.validation, PROBES)]
-        export_network(network, spec, probes, bundle / "model.onnx")
-        draft_bundle(bundle, task, spec, describe_origin(options, run, splits.everything, network), probes)
+        compared = [item.read() for item in pick(splits.validation, PARITY_IMAGES)]
+        export_network(network, spec, compared, bundle / "model.onnx")
+        draft_bundle(bundle, task, spec, describe_origin(options, run, splits.everything, network))
         calibrate(bundle, splits.validation)
         judgement = judge(bundle, splits, options.judged)
         write_card(bundle, judgement, options.model_dump(mode="json", exclude_none=True))
