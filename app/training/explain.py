@@ -120,7 +120,6 @@ def last_convolution(network: nn.Module) -> nn.Conv2d:
 def grad_cam(odds: LogOdds, batch: torch.Tensor, labels: int) -> list[Heat]:
     """Grad-CAM (Selvaraju et al., 2017) on the last convolution for each label, in pixels of the network's input."""
     method = LayerGradCam(odds, last_convolution(odds))
-    batch = batch.clone().requires_grad_()  # a frozen network would have no gradient otherwise
     maps = []
     for label in range(labels):
         coarse = method.attribute(batch, target=label, relu_attributions=True)
