@@ -4,13 +4,14 @@ import ast
 import importlib
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from app.config import PREFIX, Settings
+from app.inference.recogniser import Recogniser
 from app.prediction_log import Entry
+from app.preprocess import read_image
 from app.tasks import TASKS
 from app.training.options import Options
 from app.webservice.answers import Answer, Health, TaskHealth
@@ -50,6 +51,12 @@ def shown(value: object) -> str:
     return (text.lower() if isinstance(value, bool) else text).replace(f"{ROOT}/", "")
 
 
+def answer_of_the_read_me() -> str:
+    """The block under the mark in the read-me."""
+    block = README.read_text(encoding="utf-8").split("<!-- the answer of the shipped model -->")[1].split("```")[1]
+    return block.removeprefix("json")
+
+
 def commands() -> list[tuple[str, str, str]]:
     """Every `python -m app...` in the shell examples of all pages: page, module, arguments."""
     found = []
@@ -64,9 +71,8 @@ def commands() -> list[tuple[str, str, str]]:
 
 def help_of(module: str, capsys: pytest.CaptureFixture[str]) -> str:
     """What a command prints with `--help`; fails unless it ends well."""
-    main: Callable[[list[str]], int] = importlib.import_module(module).main
     with pytest.raises(SystemExit) as ended:
-        main(["--help"])
+        importlib.import_module(module).main(["--help"])
     assert ended.value.code == 0
     return capsys.readouterr().out
 
@@ -105,7 +111,7 @@ def test_the_task_size_is_the_documented_one() -> None:
 def test_every_error_is_documented() -> None:
     """The table of errors has every status and code of the service's source, and no other."""
     source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "app" / "webservice").glob("*.py"))
-    expected = {(status, code) for status, code in STATUS_AND_CODE.findall(source) if code != "model"}
+    expected = set(STATUS_AND_CODE.findall(source))
     found = {(row[0], row[1]) for row in rows_of(text_of("service.md")) if re.fullmatch(r"[45]\d\d", row[0])}
     assert found == expected
 
@@ -195,14 +201,23 @@ def test_decisions_are_listed() -> None:
 
 def test_the_read_me_shows_a_whole_answer() -> None:
     """The answer in the read-me has every field of the service's answers, in order."""
-    block = README.read_text(encoding="utf-8").split("<!-- the answer of the shipped model -->")[1].split("```")[1]
-    keys = [key for key in re.findall(r'"(\w+)":', block) if key in Answer.model_fields]
+    keys = [key for key in re.findall(r'"(\w+)":', answer_of_the_read_me()) if key in Answer.model_fields]
     assert keys == list(Answer.model_fields)
+
+
+def test_the_read_me_shows_what_the_shipped_model_says() -> None:
+    """Once a model ships, the read-me shows its real answer for the image of the example."""
+    for bundle in (ROOT / "app" / "inference" / "embedded").glob("document_type/model.json"):
+        image = read_image((DOCS / "images" / "handwritten.jpg").read_bytes())
+        said = Recogniser.load(bundle.parent).predict([image])[0]
+        told = Answer.model_validate_json(answer_of_the_read_me())
+        assert (told.predicted_class, told.uncertain) == (said.label, said.uncertain)
+        assert told.confidence == pytest.approx(said.confidence, abs=0.01), "run the example and copy its answer"
 
 
 def test_the_read_me_shows_the_picture() -> None:
     """The read-me shows the picture of an explanation as soon as there is one."""
-    assert (name_of(PICTURE) in README.read_text(encoding="utf-8")) == PICTURE.is_file()
+    assert (f"({name_of(PICTURE)})" in README.read_text(encoding="utf-8")) == PICTURE.is_file()
 
 
 def test_the_model_card_is_the_shipped_one() -> None:
