@@ -49,7 +49,7 @@ def read_arguments(arguments: Sequence[str] | None) -> None:
 def listen(host: str, port: int) -> socket.socket:
     """Take the port before anything is loaded; raises OSError with the remedy when that is not possible."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio turns Nagle off for TCP only
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
