@@ -26,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until interrupted; returns 0, or 2 when the settings or the port cannot be used."""
     read_arguments(arguments)
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # an outage is reported once, not at every poll
     try:
         settings = Settings()
         listener = listen(settings.host, settings.port)
