@@ -34,8 +34,12 @@ class Item:
     weight: float = 1.0
 
     def read(self) -> Image.Image:
-        """Decode the image as the service would."""
-        return read_image(self.file.read_bytes())
+        """Decode the image as the service would; raises DataError when the file is gone."""
+        try:
+            return read_image(self.file.read_bytes())
+        except OSError as error:
+            message = f"{self.file} is in the manifest but cannot be read ({error}); import the data set again"
+            raise DataError(message) from error
 
     def case(self) -> Case:
         """The sample as evaluation wants it, with the slices that a report is broken down by."""

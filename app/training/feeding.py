@@ -12,7 +12,7 @@ from app.errors import DataError
 from app.preprocess import ImageSpec
 from app.tasks import TASKS, Task
 from app.training.dataset import AlteredImages, Item, choose, class_weights, draw_epoch, make_loader
-from app.training.model import Network, build_network, freeze
+from app.training.model import Network, build_network, fold_scaling, freeze
 from app.training.options import Options, choose_spec
 from app.training.train import (
     Batch,
@@ -45,11 +45,9 @@ class Splits:
 
 
 def make_splits(items: Sequence[Item], options: Options) -> Splits:
-    """Split by the manifests; raises DataError for an empty split, an unknown source to leave out, a missing class."""
-    sources = {item.sample.source for item in items}
-    if unknown := set(options.leave_out) - sources:
-        message = f"no source {', '.join(sorted(unknown))} to leave out; there are {', '.join(sorted(sources))}"
-        raise DataError(message)
+    """Split by the manifests; raises DataError for an empty split, an unknown source or data set, a missing class."""
+    check_known("source", options.leave_out, {item.sample.source for item in items})
+    check_known("data set", options.train_only, {item.data_set for item in items})
     left_out = options.leave_out
     unseen = [item for item in items if item.sample.source in left_out]
     judged_by = [item for item in items if item.data_set not in options.train_only]
@@ -64,6 +62,13 @@ def make_splits(items: Sequence[Item], options: Options) -> Splits:
             raise DataError(message)
     class_weights(train, TASKS[options.task].labels)  # fails for a class without samples, before a run is opened
     return Splits(train, validation, test, unseen)
+
+
+def check_known(what: str, named: Sequence[str], known: set[str]) -> None:
+    """Raise DataError when an option names a source or a data set that is not there."""
+    if unknown := sorted(set(named) - known):
+        message = f"there is no {what} {', '.join(unknown)}; there are {', '.join(sorted(known))}"
+        raise DataError(message)
 
 
 def train_network(splits: Splits, options: Options, folder: Path, log: Log) -> tuple[Network, History]:
@@ -83,9 +88,10 @@ def train_network(splits: Splits, options: Options, folder: Path, log: Log) -> t
     if options.strategy == "fine-tune":
         freeze(network, options.blocks)
         return fit_from(network, feed_images, schedule, checkpoint, log)
-    head = Network(nn.Identity(), network.head.in_features, len(task.labels))
-    trained, history = fit_from(head, feature_feed(network, feed_images, options), schedule, checkpoint, log)
-    network.head = trained.head
+    width = network.head.in_features
+    scaled = Network(nn.BatchNorm1d(width, affine=False), width, len(task.labels))  # features differ in size
+    trained, history = fit_from(scaled, feature_feed(network, feed_images, options), schedule, checkpoint, log)
+    network.head = fold_scaling(trained)
     return network.cpu().eval(), history
 
 
