@@ -10,9 +10,11 @@ from app.tasks import DOCUMENT_TYPE
 from app.training.model import (
     ARCHITECTURES,
     BASELINE,
+    Network,
     blocks_of,
     build_network,
     count_parameters,
+    fold_scaling,
     freeze,
     load_checkpoint,
     read_state,
@@ -106,3 +108,18 @@ def test_the_baseline_learns_nothing_but_its_head() -> None:
     """The classical baseline has no weights besides those of its linear head."""
     network = build_network(BASELINE, DOCUMENT_TYPE, SPEC, weights="none")
     assert count_parameters(network) == count_parameters(network.head)
+
+
+def test_scaling_is_folded_into_the_head() -> None:
+    """The folded head gives for plain features what norm and head gave together."""
+    scaled = Network(torch.nn.BatchNorm1d(5, affine=False), 5, 2)
+    for _ in range(50):
+        scaled(torch.randn(32, 5) * torch.tensor([0.1, 1.0, 9.0, 30.0, 2.0]) + 4)
+    features = torch.randn(8, 5)
+    assert torch.allclose(fold_scaling(scaled)(features), scaled.eval()(features), atol=1e-5)
+
+
+def test_only_a_norm_can_be_folded() -> None:
+    """A network with another backbone is refused."""
+    with pytest.raises(TypeError, match="Identity"):
+        fold_scaling(Network(torch.nn.Identity(), 5, 2))

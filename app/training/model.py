@@ -35,9 +35,10 @@ class Network(nn.Module):
 
 
 class GradientHistogram(nn.Module):
-    """Histograms of oriented gradients (Dalal and Triggs, 2005): the classical baseline, nothing in it is learnt.
+    """Statistics of oriented gradients (after Dalal and Triggs, 2005): the classical baseline, nothing in it is learnt.
 
-    Images of shape (n, channels, height, width) become vectors of *orientations* x (height/16) x (width/64) values.
+    Images of shape (n, channels, height, width) become vectors of 3 scales x 4 statistics x *orientations* values: how
+    strong each direction is, how unevenly, and its share in neighbourhoods of 8 pixels, on average and in spread.
     """
 
     def __init__(self, orientations: int = 9) -> None:
@@ -51,11 +52,21 @@ class GradientHistogram(nn.Module):
         self.sobel: torch.Tensor
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Gradient strength by direction, averaged over cells and normalised."""
-        gradients = nn.functional.conv2d(images.mean(1, keepdim=True), self.sobel, padding=1)
-        strength = nn.functional.conv2d(gradients, self.directions).abs() ** 2
-        cells = nn.functional.avg_pool2d(strength, (16, 64)).flatten(1)
-        return nn.functional.normalize(cells.sqrt(), dim=1) * 10
+        """The statistics of the image as it is, halved, and halved again."""
+        grey = images.mean(1, keepdim=True)
+        scales = [grey, nn.functional.avg_pool2d(grey, 2), nn.functional.avg_pool2d(grey, 4)]
+        return torch.cat([self.describe(scale) for scale in scales], 1)
+
+    def describe(self, grey: torch.Tensor) -> torch.Tensor:
+        """The four statistics of one scale."""
+        gradients = nn.functional.conv2d(grey, self.sobel, padding=1)
+        strength = nn.functional.conv2d(gradients, self.directions).abs()
+        mean = strength.mean((2, 3)) + 1e-6
+        evenness = (strength**2).mean((2, 3)).sqrt() / mean
+        cells = nn.functional.avg_pool2d(strength, (min(8, grey.shape[2]), min(8, grey.shape[3])))
+        shares = cells / (cells.sum(1, keepdim=True) + 0.05)
+        spread = (shares.var((2, 3), correction=0) + 1e-8).sqrt()
+        return torch.cat([mean / mean.sum(1, keepdim=True), evenness, shares.mean((2, 3)), spread], 1)
 
 
 def build_network(architecture: str, task: Task, spec: ImageSpec, weights: str = "imagenet") -> Network:
@@ -120,6 +131,19 @@ def count_features(backbone: nn.Module, spec: ImageSpec) -> int:
     with torch.no_grad():
         shape = (1, spec.channels, spec.height, spec.width or 4 * spec.height)
         return int(backbone.eval()(torch.zeros(shape)).shape[1])
+
+
+def fold_scaling(scaled: Network) -> nn.Linear:
+    """The head of a network whose backbone is a batch norm without weights, as one linear layer for plain features."""
+    norm, head = scaled.backbone, scaled.head
+    if not isinstance(norm, nn.BatchNorm1d) or norm.running_mean is None or norm.running_var is None:
+        message = f"only a BatchNorm1d can be folded into the head, not {type(norm).__name__}"
+        raise TypeError(message)
+    folded = nn.Linear(head.in_features, head.out_features)
+    with torch.no_grad():
+        folded.weight.copy_(head.weight / (norm.running_var + norm.eps).sqrt())
+        folded.bias.copy_(head.bias - folded.weight @ norm.running_mean)
+    return folded
 
 
 def blocks_of(network: Network) -> list[nn.Module]:
