@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.evaluate import Report
+from app.inference.recogniser import Recogniser
 from app.training import plots
 from app.training.dataset import Item
+from app.training.explain import explain_page, explain_uncertain
 from app.training.feeding import Splits
 from app.training.judge import Judgement, pick
+from app.training.model import Network
 from app.training.train import History
 
-ERRORS, SAMPLES = 24, 24
+ERRORS, SAMPLES, EXPLAINED = 24, 24, 6
 
 
 def draw_pictures(folder: Path, history: History, judgement: Judgement, splits: Splits) -> None:
@@ -24,6 +27,17 @@ def draw_pictures(folder: Path, history: History, judgement: Judgement, splits: 
     samples = pick(splits.train, SAMPLES)
     captions = [f"{item.label}, {item.sample.source}" for item in samples]
     plots.plot_images([item.read() for item in samples], captions, folder / "samples.png")
+
+
+def draw_explanations(path: Path, network: Network, bundle: Path, judgement: Judgement, items: Sequence[Item]) -> None:
+    """Explain the least confident answers on the test split, as far as they are flagged as uncertain."""
+    order = judgement.test.probabilities.max(axis=1).argsort(kind="stable")[:EXPLAINED]
+    images = [items[int(position)].read() for position in order]
+    recogniser = Recogniser.load(bundle)
+    spec = recogniser.description.image
+    explanations = explain_uncertain(network, spec, images, recogniser.predict(images))
+    if explanations:
+        explain_page(explanations).save(path)
 
 
 def draw_errors(path: Path, judgement: Judgement, splits: Splits) -> None:

@@ -11,10 +11,12 @@ that `app/inference/model_registry_prod_experiments.py` promotes.
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -29,9 +31,9 @@ from app.training.dataset import Item, load_items
 from app.training.export import draft_bundle, export_network
 from app.training.feeding import make_splits, train_network
 from app.training.judge import Judgement, calibrate, judge, pick
-from app.training.model import Network, count_parameters, save_checkpoint
+from app.training.model import BASELINE, Network, count_parameters, save_checkpoint
 from app.training.options import Options, choose_spec, parse_options
-from app.training.pictures import draw_pictures
+from app.training.pictures import draw_explanations, draw_pictures
 from app.training.train import History
 
 PARITY_IMAGES = 8
@@ -58,7 +60,7 @@ def run_pipeline(options: Options, settings: Settings | None = None, resume: str
     remember(folder, options)
     bundle = folder / "bundle"
     bundle.mkdir(exist_ok=True)
-    try:
+    with closing(run):
         network, history = train_network(splits, options, folder, run.log_metrics)
         compared = [item.read() for item in pick(splits.validation, PARITY_IMAGES)]
         export_network(network, spec, compared, bundle / "model.onnx")
@@ -68,13 +70,23 @@ def run_pipeline(options: Options, settings: Settings | None = None, resume: str
         write_card(bundle, judgement, options.model_dump(mode="json", exclude_none=True))
         save_checkpoint(folder / "network.pth", network, options.architecture, task, spec)
         draw_pictures(folder / "plots", history, judgement, splits)
+        if options.architecture != BASELINE:  # it has no feature maps that could be shown
+            draw_explanations(folder / "plots" / "explanations.png", network, bundle, judgement, splits.test)
         log_results(run, folder, judgement, history)
-    except (Exception, KeyboardInterrupt):
-        run.finish("FAILED")
-        tell(f"run {run.run_id} stopped; go on with: python -m app.training.pipeline --resume {run.run_id}")
-        raise
-    run.finish()
     return Outcome(run.run_id, bundle, judgement.description, history, judgement)
+
+
+@contextmanager
+def closing(run: RunLog) -> Iterator[None]:
+    """Close a run as finished, or as failed with the command that goes on with it."""
+    status: Literal["FINISHED", "FAILED"] = "FAILED"
+    try:
+        yield
+        status = "FINISHED"
+    finally:
+        run.finish(status)
+        if status == "FAILED":
+            tell(f"run {run.run_id} stopped; go on with: python -m app.training.pipeline --resume {run.run_id}")
 
 
 def start_run(options: Options, settings: Settings, items: Sequence[Item], resume: str | None) -> RunLog:
