@@ -113,8 +113,7 @@ def image_feed(task: Task, spec: ImageSpec, splits: Splits, options: Options) ->
 
     def train(epoch: int) -> Batches:
         drawn = draw_epoch(splits.train, options.seed, epoch)
-        size = shrink(spec) if epoch <= options.small_epochs else spec
-        images = AlteredImages(drawn, task.labels, size, recipe, seed=options.seed * 100_003 + epoch)
+        images = AlteredImages(drawn, task.labels, spec, recipe, seed=options.seed * 100_003 + epoch)
         return make_loader(images, options.batch, options.workers)
 
     def validation() -> Batches:
@@ -122,11 +121,6 @@ def image_feed(task: Task, spec: ImageSpec, splits: Splits, options: Options) ->
         return make_loader(images, options.batch, options.workers)
 
     return Feed(train, validation, task.labels, class_weights(splits.train, task.labels))
-
-
-def shrink(spec: ImageSpec) -> ImageSpec:
-    """The same spec at three quarters of the size: the early epochs learn as much from it in half the time."""
-    return spec.model_copy(update={"height": spec.height * 3 // 4, "width": spec.width and spec.width * 3 // 4})
 
 
 def feature_feed(network: Network, images: Feed, options: Options) -> Feed:

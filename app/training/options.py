@@ -37,8 +37,6 @@ class Options(BaseModel):
     augment: Annotated[str | None, Field(description=f"recipe: {', '.join(RECIPES)}; default: the task's")] = None
     views: Annotated[int, Field(ge=1, description="transfer: altered views of every image")] = 3
     epochs: Annotated[int, Field(ge=1, description="at most this many passes over the data")] = 8
-    small_epochs: Annotated[int, Field(ge=0, description="so many epochs at three quarters of the input size first, "
-        "which are twice as fast")] = 0  # fmt: skip
     minutes: Annotated[float | None, Field(gt=0, description="start no epoch after so many minutes")] = None
     batch: Annotated[int, Field(ge=1, description="images in a step")] = 32
     learning_rate: Annotated[float, Field(gt=0, description="of Adam, at the start")] = 1e-3
