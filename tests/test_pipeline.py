@@ -115,7 +115,7 @@ def test_a_transfer_run_learns(transfer: Finished) -> None:
     assert figures["test_accuracy"] >= 0.9
     assert figures["unseen_accuracy"] >= 0.9
     assert transfer.outcome.judgement.unseen
-    assert transfer.outcome.judgement.unseen.count == 32
+    assert transfer.outcome.judgement.unseen.count == 80
 
 
 def test_the_store_holds_the_figures_of_a_run(transfer: Finished) -> None:
