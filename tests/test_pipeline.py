@@ -10,7 +10,7 @@ import torch
 
 from app.config import Settings
 from app.data.manifest import read_manifest, write_manifest
-from app.errors import DataError
+from app.errors import DataError, PenPressError
 from app.evaluate import ALTERATIONS
 from app.inference import model_registry_prod_experiments
 from app.inference.bundle import CARD
@@ -187,6 +187,16 @@ def test_the_card_says_what_the_model_is(transfer: Finished) -> None:
 def test_the_options_of_a_run_are_remembered(settings: Settings, transfer: Finished) -> None:
     """The options beside the checkpoints are those of the run, so that `--resume` needs nothing but its id."""
     assert recall(settings.checkpoints / transfer.outcome.run_id) == TRANSFER
+
+
+def test_options_of_an_older_release_are_taken_where_they_were_not_used(tmp_path: Path) -> None:
+    """An option that is no more does not hinder a run that did not use it, and stops one that did."""
+    saved = TRANSFER.model_dump(mode="json")
+    (tmp_path / "options.json").write_text(json.dumps(saved | {"bygone": 0}))
+    assert recall(tmp_path) == TRANSFER
+    (tmp_path / "options.json").write_text(json.dumps(saved | {"bygone": 2}))
+    with pytest.raises(PenPressError, match="bygone"):
+        recall(tmp_path)
 
 
 def test_a_run_can_be_started_from_the_command_line(fine_tuned: RunSummary) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from pydantic import ValidationError
 
 from app.config import Settings
 from app.data.manifest import fingerprint
@@ -115,12 +116,18 @@ def remember(folder: Path, options: Options) -> None:
 
 
 def recall(folder: Path) -> Options:
-    """Read the options of an interrupted run."""
+    """Read the options of an interrupted run; raises PenPressError when this release cannot go on with them."""
     path = folder / "options.json"
     if not path.is_file():
         message = f"{path} does not exist: only a run that was started on this machine can be resumed"
         raise PenPressError(message)
-    return Options.model_validate_json(path.read_bytes())
+    saved = json.loads(path.read_bytes())
+    used = {name: value for name, value in saved.items() if name in Options.model_fields or value}
+    try:
+        return Options.model_validate(used)  # an option that was dropped since then may stand there unused
+    except ValidationError as error:
+        message = f"{path} asks for what this release does not have ({error}); start a new run"
+        raise PenPressError(message) from error
 
 
 def describe_origin(options: Options, run: RunLog, items: Sequence[Item], network: Network) -> Origin:
