@@ -91,5 +91,12 @@ def unseen_sections(judgement: Judgement) -> list[str]:
 
 def table_of_options(options: Mapping[str, object]) -> str:
     """The options of the run; a path is shown by its last part alone."""
-    rows = [f"| {name} | {Path(value).name if isinstance(value, str) else value} |" for name, value in options.items()]
+    rows = [f"| {name} | {show(value)} |" for name, value in options.items()]
     return "\n".join(["| option | value |\n|---|---|", *rows])
+
+
+def show(value: object) -> str:
+    """An option as text: lists without brackets, of absolute paths the file name, since cards are published."""
+    if isinstance(value, list):
+        return ", ".join(map(show, value)) or "none"
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else str(value)

@@ -86,6 +86,15 @@ class RunStore:
             source = self._bundle_uri(run_id)
         return self._fetch(source, directory)
 
+    def download_file(self, run_id: str, artifact: str, directory: Path) -> Path:
+        """Fetch one artifact of a run, such as `checkpoint/network.pth`, into *directory*; returns its path there."""
+        with at_edge(self.uri):
+            directory.mkdir(parents=True, exist_ok=True)
+            found = download_artifacts(
+                run_id=run_id, artifact_path=artifact, dst_path=str(directory), tracking_uri=self.uri
+            )
+        return Path(found)
+
     def _fetch(self, source: str, directory: Path) -> Path:
         with at_edge(self.uri):
             directory.parent.mkdir(parents=True, exist_ok=True)
