@@ -165,7 +165,7 @@ def test_command_prints_the_summary_and_what_was_left_out(tmp_path: Path, capsys
     assert "archive" in output
     assert f"2 samples in {tmp_path / 'set'}" in output
     assert "1 rows left out, listed in left_out.csv:" in output
-    assert "train-000002: 1 bytes are not a readable image" in output
+    assert "train-000002: 1 bytes are not an image" in output
 
 
 def test_command_tells_how_to_go_on_after_an_interruption(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
