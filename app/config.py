@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     datasets: Path = APP / "data" / "datasets"
     embedded: Path = APP / "inference" / "embedded"
     checkpoints: Path = APP / "training" / "checkpoints"
+    pretrained: Path = APP / "training" / "pretrained"
     bundle_cache: Path = APP / "inference" / "cache"
     prediction_log: Path = APP / "webservice_predictions" / "predictions.log"
     prediction_log_required: bool = True
