@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         runs = Registry(Settings()).runs(options.experiments, options.task)
     except PenPressError as error:
         parser.exit(1, f"error: {error}\n")
-    sys.stdout.write(render_comparison([run for run in runs if "test_accuracy" in run.metrics]))
+    sys.stdout.write(render_comparison([run for run in runs if "test_accuracy" in run.metrics and not run.embedded]))
     return 0
 
 
