@@ -7,6 +7,7 @@ line survives `kill -9` as soon as the kernel has it. It is not synced to the di
 seconds. The file is opened anew for each line, so it may be rotated or removed at any time.
 """
 
+import fcntl
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -62,6 +63,7 @@ class PredictionFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o640)
             try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)  # else a line that is half written would look like a torn one
                 whole = end_of_torn_line(descriptor) + line
                 written = os.write(descriptor, whole)
             finally:

@@ -113,9 +113,15 @@ class Registry(RunStore):
         with at_edge(self.uri):
             for name, value in tags.items():
                 if value is not None:
-                    self.client.set_model_version_tag(version.name, version.version, name, value)
+                    self._set_tag(version, name, value)
                 elif name in version.tags:
                     self.client.delete_model_version_tag(version.name, version.version, name)
+
+    def _set_tag(self, version: Version, name: str, value: str) -> None:
+        try:
+            self.client.set_model_version_tag(version.name, version.version, name, value)
+        except MlflowException:  # another process may have made the same tag a moment ago: now it can be changed
+            self.client.set_model_version_tag(version.name, version.version, name, value)
 
     def previous(self, task: str) -> Version | None:
         """The version that held the alias before the present one, or None.
