@@ -135,8 +135,9 @@ def wide_runs(row: NDArray[np.bool_], least: int) -> NDArray[np.bool_]:
         return np.zeros_like(row)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], row, [False]]).astype(np.int8)))
     kept = np.zeros_like(row)
-    for start, end in edges.reshape(-1, 2):
-        kept[start:end] = end - start >= least
+    runs = edges.reshape(-1, 2)
+    for start, end in runs[runs[:, 1] - runs[:, 0] >= least]:
+        kept[start:end] = True
     return kept
 
 

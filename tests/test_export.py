@@ -55,6 +55,13 @@ def test_the_bundle_answers_like_the_network(network: Network, bundle: Path) -> 
     assert np.allclose(recogniser.logits(pictures()[1:2]), expected[1:2], atol=1e-3)
 
 
+def test_the_model_names_no_folder_of_the_machine(bundle: Path) -> None:
+    """The exporter's stack traces are taken out, so that a bundle does not tell where it was made."""
+    content = (bundle / MODEL).read_bytes()
+    assert b".py" not in content
+    assert str(Path(torch.__file__).parent).encode() not in content
+
+
 def test_another_network_fails_the_parity_check(bundle: Path) -> None:
     """When the file does not hold the network that was trained, the check raises and never skips."""
     torch.manual_seed(1)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
@@ -39,7 +40,19 @@ def export_network(network: Network, spec: ImageSpec, images: Sequence[Image.Ima
         dynamo=True,
         verbose=False,
     )
+    strip_traces(path)
     check_parity(network, batch, path)
+
+
+def strip_traces(path: Path) -> None:
+    """Take the stack traces out of an exported model: they name folders of the machine that it was made on."""
+    model = onnx.load(path)
+    graph = model.graph
+    described = (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer)
+    for part in described:
+        del part.metadata_props[:]
+        part.doc_string = ""
+    onnx.save(model, path)
 
 
 def check_parity(network: Network, batch: torch.Tensor, path: Path) -> None:

@@ -156,7 +156,7 @@ def freeze(network: Network, trained_blocks: int | None) -> None:
     """Train the head and the last *trained_blocks* blocks only (None: all); frozen ones keep their statistics."""
     blocks = blocks_of(network)
     network.backbone.requires_grad_(trained_blocks is None)
-    for block in blocks if trained_blocks is None else blocks[len(blocks) - trained_blocks :]:
+    for block in blocks if trained_blocks is None else blocks[max(0, len(blocks) - trained_blocks) :]:
         block.requires_grad_()
 
 
