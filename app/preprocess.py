@@ -6,12 +6,12 @@ Owns the image spec (the transforms that travel in a bundle) and what its steps 
 import io
 import struct
 from collections.abc import Callable, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.errors import ImageTooLargeError, UnreadableImageError
 
@@ -47,6 +47,17 @@ class ImageSpec(BaseModel):
     mean: tuple[float, ...] = (0.449,)
     std: tuple[float, ...] = (0.226,)
     steps: tuple[StepName, ...] = ()
+
+    @model_validator(mode="after")
+    def check_numbers(self) -> Self:
+        """One mean and one positive deviation, or one a channel; a width, unless only the height is fitted."""
+        if not {len(self.mean), len(self.std)} <= {1, self.channels} or min(self.std) <= 0:
+            message = f"mean {self.mean} and std {self.std} must have 1 or {self.channels} values, std above 0"
+            raise ValueError(message)
+        if self.width is None and self.fit != "height":
+            message = f"fit={self.fit!r} needs a width"
+            raise ValueError(message)
+        return self
 
 
 def read_image(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image.Image:

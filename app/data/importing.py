@@ -98,6 +98,10 @@ def import_rows(
             samples.append(_write_row(row, split, directory, task, present))
         except (DataError, InputError) as error:
             left_out.append(LeftOut(row.key, row.source, str(error)))
+    if not samples:
+        why = f"; the first of {len(left_out)} left out: {left_out[0]}" if left_out else ""
+        message = f"no row could be used, so {directory} stays as it is; check the columns and the selection{why}"
+        raise DataError(message)
     samples = _settle_documents(samples, directory)
     write_manifest(directory, samples)
     _write_left_out(directory, left_out)
