@@ -1,14 +1,17 @@
 """The settings of PenPress: defaults, environment variables and `.env`, checked when they are read.
 
 Every field can be set as an environment variable with the prefix `PENPRESS_` (for instance `PENPRESS_PORT=8080`);
-`HOST`, `PORT` and `MLFLOW_TRACKING_URI` are also understood bare. A misspelt key is refused. Importing has no effect.
+`HOST`, `PORT` and `MLFLOW_TRACKING_URI` are also understood bare. A misspelt `PENPRESS_` key is refused; keys of other
+programs, which may share the environment and `.env`, are left alone. Importing has no effect.
 """
 
 import os
+import sys
+from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Self
 
-from pydantic import AliasChoices, Field, model_validator
+from pydantic import AliasChoices, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 APP = Path(__file__).resolve().parent
@@ -19,7 +22,12 @@ class Settings(BaseSettings):
     """All settings of the service, the registry and the training; frozen once read."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=".env", extra="forbid", frozen=True, populate_by_name=True
+        env_prefix=PREFIX,
+        env_file=".env",
+        dotenv_filtering="match_prefix",
+        extra="ignore",  # what is unknown is refused below, with the names that were perhaps meant
+        frozen=True,
+        populate_by_name=True,
     )
 
     host: str = Field("127.0.0.1", validation_alias=AliasChoices("PENPRESS_HOST", "HOST"))
@@ -43,12 +51,42 @@ class Settings(BaseSettings):
     max_pending_requests: int = Field(64, ge=1, description="uploads in hand at once; more get 429")
     inference_threads: int = Field(0, ge=0, description="threads of one inference session; 0 leaves it to onnxruntime")
 
-    @model_validator(mode="after")
-    def refuse_unknown_variables(self) -> Self:
-        """Refuse a misspelt `PENPRESS_...` variable, which pydantic-settings itself would ignore."""
-        known = {(PREFIX + name).upper() for name in type(self).model_fields}
-        unknown = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)
+    @model_validator(mode="before")
+    @classmethod
+    def refuse_unknown(cls, values: Mapping[str, object]) -> Mapping[str, object]:
+        """Refuse unknown `PENPRESS_...` keys: those of `.env` are in *values*, those of the environment nowhere."""
+        variables = [name for name in os.environ if name.upper().startswith(PREFIX)]
+        unknown = sorted(
+            {variable_of(name) for name in (*values, *variables)} - set(map(variable_of, cls.model_fields))
+        )
         if unknown:
-            message = f"unknown settings {', '.join(unknown)}; known are {', '.join(sorted(known))}"
-            raise ValueError(message)
-        return self
+            raise ValueError("; ".join(map(did_you_mean, unknown)))
+        return values
+
+
+def variable_of(name: str) -> str:
+    """The variable with the prefix that sets a field; *name* is the field's, or that of any variable that sets it."""
+    return PREFIX + name.upper().removeprefix(PREFIX)
+
+
+def did_you_mean(unknown: str) -> str:
+    """Say that a variable is unknown, and which known ones are nearest to it."""
+    known = sorted(map(variable_of, Settings.model_fields))
+    return f"there is no setting {unknown}; the nearest are {', '.join(get_close_matches(unknown, known) or known)}"
+
+
+def read_settings() -> Settings:
+    """Read the settings for a command; wrong ones end it with one line on standard error and the status 2."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{variable_of(str(each['loc'][0]))}={each['input']}: {each['msg']}"
+            if each["loc"]
+            else each["msg"].removeprefix("Value error, ")
+            for each in error.errors()
+        )
+    except (OSError, UnicodeDecodeError) as error:
+        wrong = f".env cannot be read: {error}"
+    sys.stderr.write(f"wrong settings in the environment or in .env: {wrong}\n")
+    sys.exit(2)

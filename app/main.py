@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 import uvicorn
-from pydantic import ValidationError
 
-from app.config import Settings
+from app.config import read_settings
 from app.webservice import create_app
 
 ABOUT = """Serve the models in production over HTTP: POST /predict/, GET /health, and a reference at /docs.
@@ -23,14 +22,14 @@ GRACE_SECONDS = 10  # for requests that are being answered when the service is t
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until interrupted; returns 0, or 2 when the settings or the port cannot be used."""
+    """Serve until interrupted; returns 0, or 2 when the port cannot be used."""
     read_arguments(arguments)
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # an outage is reported once, not at every poll
+    settings = read_settings()
     try:
-        settings = Settings()
         listener = listen(settings.host, settings.port)
-    except (ValidationError, OSError) as error:
+    except OSError as error:
         sys.stderr.write(f"PenPress does not start: {error}\n")
         return 2
     config = uvicorn.Config(create_app(settings), log_config=None, timeout_graceful_shutdown=GRACE_SECONDS)

@@ -52,7 +52,8 @@ def test_a_misspelt_setting_stops_the_start(
 ) -> None:
     """The service does not start with a setting that it does not know."""
     monkeypatch.setenv("PENPRESS_PROT", "1")
-    assert main([]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        main([])
     assert "PENPRESS_PROT" in capsys.readouterr().err
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
-from app.config import Settings
+from app.config import read_settings
 from app.data.manifest import SPLITS, Sample, split_of, stable_share, summary, write_manifest
 from app.errors import DataError, InputError, PenPressError
 from app.preprocess import read_image
@@ -206,7 +206,7 @@ def _share(text: str) -> float:
 
 def run_import(arguments: argparse.Namespace, rows: Callable[[argparse.Namespace], Generator[Row]]) -> int:
     """Import what *rows* yields as the parsed *arguments* say, print the summary, and return the exit status."""
-    directory = (arguments.datasets or Settings().datasets) / arguments.name
+    directory = (arguments.datasets or read_settings().datasets) / arguments.name
     selection = Selection(tuple(arguments.splits), arguments.subset, arguments.max_per_source)
     try:
         with closing(rows(arguments)) as source:  # an open stream of a data set aborts Python when it ends

@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from app.config import Settings
+from app.config import read_settings
 from app.data import paper
 from app.data.drawing import LEAST_GLYPHS, UNIT, Glyphs, Line, draw_font, draw_glyphs, family, fonts_of, stamp
 from app.data.manifest import SPLITS, Sample, split_of, summary, write_manifest
@@ -190,7 +190,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--glyphs", type=Path, metavar="DIR", help="compose handwriting from the characters in DIR")
     options = parser.parse_args(arguments)
     name = options.name or ("characters_words" if options.glyphs else "synthetic")
-    directory = (options.datasets or Settings().datasets) / name
+    directory = (options.datasets or read_settings().datasets) / name
     try:
         if options.glyphs:
             samples = write_composed(directory, read_hands(options.glyphs), options.lines, options.seed)

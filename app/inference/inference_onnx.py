@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from app.config import Settings
+from app.config import read_settings
 from app.errors import BundleError, InputError
 from app.inference.recogniser import Recogniser
 from app.preprocess import read_image
@@ -39,7 +39,7 @@ class Result:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Answer for the files named on the command line; returns 0, 1 when a file failed, 2 without a bundle."""
     options = read_arguments(arguments)
-    settings = Settings()
+    settings = read_settings()
     bundle = options.bundle or settings.embedded / options.task
     try:
         recogniser = Recogniser.load(bundle, settings.inference_threads)

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from app.config import Settings
+from app.config import read_settings
 from app.errors import PenPressError, RegistryError
 from app.inference.bundle import DESCRIPTION, read_description
 from app.inference.registry import Registry, RunSummary
@@ -27,7 +27,7 @@ NOTHING = defaultdict(lambda: "  none", embedded="  no model ships with this tas
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns 0, or 1 with the reason on standard error."""
     options = parse(arguments)
-    settings = Settings()
+    settings = read_settings()
     try:
         found = details(Registry(settings), options.task)
         found["embedded"] = embedded(settings.embedded / options.task)

@@ -12,7 +12,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from app.config import Settings
+from app.config import read_settings
 from app.errors import PenPressError
 from app.inference.promotion import Choice, Outcome, promote, roll_back
 from app.inference.registry import Registry
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def carry_out(options: argparse.Namespace) -> Outcome:
     """Promote or roll back, as the options say."""
-    registry, task = Registry(Settings()), TASKS[options.task]
+    registry, task = Registry(read_settings()), TASKS[options.task]
     if options.rollback:
         return roll_back(registry, task)
     choice = Choice(

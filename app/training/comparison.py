@@ -10,7 +10,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from app.config import Settings
+from app.config import read_settings
 from app.errors import PenPressError
 from app.inference.registry import Registry, RunSummary
 from app.tasks import DOCUMENT_TYPE, TASKS
@@ -53,8 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--task", default=task, choices=sorted(TASKS), help="whose runs (default: %(default)s)")
     parser.add_argument("--experiments", nargs="+", help="MLflow experiments; default: all")
     options = parser.parse_args(arguments)
+    settings = read_settings()
     try:
-        runs = Registry(Settings()).runs(options.experiments, options.task)
+        runs = Registry(settings).runs(options.experiments, options.task)
     except PenPressError as error:
         parser.exit(1, f"error: {error}\n")
     sys.stdout.write(render_comparison([run for run in runs if "test_accuracy" in run.metrics and not run.embedded]))

@@ -21,7 +21,7 @@ from typing import Literal
 import torch
 from pydantic import ValidationError
 
-from app.config import Settings
+from app.config import Settings, read_settings
 from app.data.manifest import fingerprint
 from app.errors import PenPressError
 from app.inference.bundle import Description, Origin
@@ -185,7 +185,7 @@ def tell(text: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the pipeline from the command line."""
-    settings = Settings()
+    settings = read_settings()
     options, resume = parse_options(arguments, __doc__ or "")
     try:
         outcome = run_pipeline(recall(settings.checkpoints / resume) if resume else options, settings, resume)
