@@ -8,7 +8,11 @@ DOCUMENT_TYPE = Task(
     kind="classify",
     labels=("handwritten", "printed"),
     image=ImageSpec(
-        height=64, width=512, fit="pad", channels=1, steps=("dark_on_light", "fill_outside", "stretch_contrast")
+        height=64,
+        width=512,
+        fit="pad",
+        channels=1,
+        steps=("dark_on_light", "fill_outside", "level", "stretch_contrast"),
     ),
     augment="text_line",
     same_as={"typewritten": "printed"},

@@ -1,0 +1,63 @@
+"""From the bytes of an upload to an upright RGB image, or a clear refusal."""
+
+import io
+import struct
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from app.errors import ImageTooLargeError, UnreadableImageError
+
+DEFAULT_MAX_PIXELS = 50_000_000
+
+# Pillow reads more, but some of those formats start other programs or are no pictures of pages.
+FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "JPEG2000", "PPM")
+REMEDY = "send a whole PNG, JPEG, TIFF, WebP, BMP, GIF, JPEG 2000 or PNM image"
+# What Pillow's decoders are known to raise on damaged files.
+DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error)
+
+
+def read_image(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image.Image:
+    """Decode an upload: any mode Pillow reads, turned upright by EXIF, transparency on white, as RGB.
+
+    Raises UnreadableImageError for bytes that are no whole image and ImageTooLargeError above *max_pixels*.
+    """
+    if not data:
+        message = f"the file is empty (0 bytes); {REMEDY}"
+        raise UnreadableImageError(message)
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            refuse_too_large(image.size, max_pixels)
+            image.load()
+            return flatten(ImageOps.exif_transpose(image))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        message = f"the image is too large ({error}); the limit is {max_pixels} pixels"
+        raise ImageTooLargeError(message) from error
+    except UnidentifiedImageError as error:  # its own text is an address in memory
+        message = f"{len(data)} bytes are not an image of a known format; {REMEDY}"
+        raise UnreadableImageError(message) from error
+    except DECODING_ERRORS as error:
+        message = f"{len(data)} bytes are not a whole image ({error}); {REMEDY}"
+        raise UnreadableImageError(message) from error
+
+
+def refuse_too_large(size: tuple[int, int], max_pixels: int) -> None:
+    """Raise ImageTooLargeError when width x height is over *max_pixels*; called before any pixel is decoded."""
+    width, height = size
+    if width * height > max_pixels:
+        message = f"the image has {width} x {height} = {width * height} pixels, over the limit of {max_pixels}"
+        raise ImageTooLargeError(message)
+
+
+def flatten(image: Image.Image) -> Image.Image:
+    """Bring any mode (1-bit, 16-bit, palette, alpha, CMYK) to RGB: 16 bits are scaled, transparency becomes white."""
+    if image.mode.startswith("I") or image.mode == "F":
+        with np.errstate(invalid="ignore"):  # not-a-number in a float TIFF is as good as black
+            values = np.array(image, dtype=np.float64)
+        values[np.isnan(values)] = 0
+        peak = 65535.0 if values.max(initial=0) > 255 else 255.0  # noqa: PLR2004 - the two integer depths in use
+        return Image.fromarray((values.clip(0, peak) / peak * 255).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+    return image.convert("RGB")

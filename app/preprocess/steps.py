@@ -1,0 +1,41 @@
+"""The steps of an image spec: each takes the pixels of an image, grey or RGB, and gives such pixels."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from app.preprocess.ground import Grey, is_light_on_dark, luminance, outside_mask, paper_colour, percentiles
+from app.preprocess.levelling import level
+from app.preprocess.spec import StepName
+
+
+def dark_on_light(pixels: Grey) -> Grey:
+    """Step: turn light writing on dark ground over, so that the ground is light."""
+    return 255 - pixels if is_light_on_dark(luminance(pixels)) else pixels
+
+
+def fill_outside(pixels: Grey) -> Grey:
+    """Step: paint the black outside of a polygon crop in the colour of the paper."""
+    mask = outside_mask(luminance(pixels))
+    if not mask.any() or mask.all():
+        return pixels
+    filled = pixels.copy()
+    filled[mask] = paper_colour(pixels[~mask][None] if pixels.ndim == 3 else pixels[~mask])  # noqa: PLR2004
+    return filled
+
+
+def stretch_contrast(pixels: Grey) -> Grey:
+    """Step: stretch grey values linearly so that the 1st percentile becomes 0 and the 99th 255."""
+    low, high = percentiles(luminance(pixels), (0.01, 0.99))
+    if high - low < 8:  # noqa: PLR2004 - a blank image would turn into amplified noise
+        return pixels
+    stretched = (pixels.astype(np.float32) - low) * (255 / (high - low))
+    return stretched.clip(0, 255).astype(np.uint8)
+
+
+STEPS: dict[StepName, Callable[[Grey], Grey]] = {
+    "dark_on_light": dark_on_light,
+    "fill_outside": fill_outside,
+    "level": level,
+    "stretch_contrast": stretch_contrast,
+}
