@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from app.tasks import DEFAULT
 from tests.bundles import DARK, make_bundle, picture
 from tests.stores import empty_database
 
 ROOT = Path(__file__).resolve().parents[1]
 PRODUCT = sorted(path for folder in ("app", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
+STAGES = [path for path in PRODUCT if path.is_relative_to(ROOT / "app") and "tasks" not in path.parts]
 TESTS = sorted((ROOT / "tests").glob("test_*.py"))
 FUNCTION_LINES = 40
 MODULE_LINES = 250
@@ -100,6 +102,15 @@ def test_libraries_are_imported_by_their_owner_only(path: Path) -> None:
         if name.startswith("app/") and not name.startswith(OWNERS[library])
     }
     assert not strangers, f"{name} must leave these libraries to their owners"
+
+
+@pytest.mark.parametrize("path", STAGES, ids=name_of)
+def test_no_stage_names_a_task(path: Path) -> None:
+    """A task is data: outside `app/tasks` no code has a task's name or imports one, so that a new one costs one file."""
+    nodes = list(ast.walk(tree_of(path)))
+    said = {node.value for node in nodes if isinstance(node, ast.Constant)}
+    used = {node.id for node in nodes if isinstance(node, ast.Name)}
+    assert not (said | used) & {DEFAULT, DEFAULT.upper()}, "take DEFAULT or TASKS of app.tasks"
 
 
 def test_no_code_is_exempt_from_coverage() -> None:

@@ -27,7 +27,7 @@ from app.config import read_settings
 from app.data.manifest import SPLITS, Sample, split_of, stable_share, summary, write_manifest
 from app.errors import DataError, InputError, PenPressError
 from app.preprocess import read_image
-from app.tasks import TASKS, Task
+from app.tasks import DEFAULT, TASKS, Task
 
 SUFFIXES = {"JPEG": ".jpg", "PNG": ".png"}
 
@@ -188,7 +188,7 @@ def make_parser(description: str, name: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--name", default=name, required=name is None, help="name of the data set that is made")
     parser.add_argument("--datasets", type=Path, default=None, help="folder of the data sets (default: the setting)")
-    parser.add_argument("--task", default="document_type", choices=sorted(TASKS), help="the task whose labels are used")
+    parser.add_argument("--task", default=DEFAULT, choices=sorted(TASKS), help="the task whose labels are used")
     parser.add_argument("--splits", nargs="+", default=list(SPLITS), choices=SPLITS, help="splits to import")
     parser.add_argument("--subset", type=_share, default=1.0, help="share of rows to keep, chosen by a stable hash")
     parser.add_argument("--max-per-source", type=int, default=None, help="at most so many rows per source and split")

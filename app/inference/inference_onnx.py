@@ -19,7 +19,7 @@ from app.config import read_settings
 from app.errors import BundleError, InputError
 from app.inference.recogniser import Recogniser
 from app.preprocess import read_image
-from app.tasks import TASKS, Prediction
+from app.tasks import DEFAULT, TASKS, Prediction
 
 SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".jp2", ".pgm", ".ppm", ".pbm"}
@@ -63,7 +63,7 @@ def read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("paths", nargs="+", type=Path, metavar="FILE|FOLDER", help="images, or folders of images")
-    parser.add_argument("--task", default=next(iter(TASKS)), choices=TASKS, help="whose shipped bundle answers")
+    parser.add_argument("--task", default=DEFAULT, choices=TASKS, help="whose shipped bundle answers")
     parser.add_argument("--bundle", type=Path, metavar="DIR", help="answer with the bundle in this folder instead")
     parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
     return parser.parse_args(arguments)

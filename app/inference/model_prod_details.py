@@ -1,6 +1,6 @@
 """Shows what is in `prod`: version, run, figures, parameters, tags and times, and the model that ships beside it.
 
-    python -m app.inference.model_prod_details [--task document_type] [--json]
+    python -m app.inference.model_prod_details [--task NAME] [--json]
 
 Owns the command line and the layout; what it shows is read from the registry and from the embedded bundle.
 """
@@ -16,7 +16,7 @@ from app.config import read_settings
 from app.errors import PenPressError, RegistryError
 from app.inference.bundle import DESCRIPTION, read_description
 from app.inference.registry import Registry, RunSummary
-from app.tasks import DOCUMENT_TYPE, TASKS
+from app.tasks import DEFAULT, TASKS
 
 Value = str | float | None
 Fields = dict[str, Value]
@@ -103,7 +103,7 @@ def shown(value: Value) -> str:
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the options; wrong ones end the process with the usage."""
     parser = argparse.ArgumentParser(prog="python -m app.inference.model_prod_details", description="Show what serves.")
-    parser.add_argument("--task", choices=sorted(TASKS), default=DOCUMENT_TYPE.name, help="default: %(default)s")
+    parser.add_argument("--task", choices=sorted(TASKS), default=DEFAULT, help="default: %(default)s")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return parser.parse_args(arguments)
 

@@ -16,7 +16,7 @@ from app.config import read_settings
 from app.errors import PenPressError
 from app.inference.promotion import Choice, Outcome, promote, roll_back
 from app.inference.registry import Registry
-from app.tasks import DOCUMENT_TYPE, TASKS
+from app.tasks import DEFAULT, TASKS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,7 +55,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         description="Register the best run, compare it with the version in prod, and promote it if it is not worse.",
     )
     add = parser.add_argument
-    add("--task", choices=sorted(TASKS), default=DOCUMENT_TYPE.name, help="default: %(default)s")
+    add("--task", choices=sorted(TASKS), default=DEFAULT, help="default: %(default)s")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--run-id", help="promote this run instead of the best one")
     which.add_argument("--experiments", nargs="+", metavar="NAME", help="the best run of these experiments only")

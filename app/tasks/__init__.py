@@ -4,5 +4,6 @@ from app.tasks.base import Gate, Kind, Predict, Prediction, Task
 from app.tasks.document_type import DOCUMENT_TYPE
 
 TASKS = {task.name: task for task in (DOCUMENT_TYPE,)}
+DEFAULT = next(iter(TASKS))  # the main task, which commands mean when they are told none
 
-__all__ = ["DOCUMENT_TYPE", "TASKS", "Gate", "Kind", "Predict", "Prediction", "Task"]
+__all__ = ["DEFAULT", "DOCUMENT_TYPE", "TASKS", "Gate", "Kind", "Predict", "Prediction", "Task"]

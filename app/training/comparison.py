@@ -1,7 +1,7 @@
 """Prints the comparison of algorithms from the MLflow store: the table that the documentation shows.
 
     python -m app.training.comparison
-    python -m app.training.comparison --experiments document_type_comparison
+    python -m app.training.comparison --experiments NAME
 
 Owns the table. What a run measures is in `judge`; which run goes live is in `app.inference.promotion`.
 """
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from app.config import read_settings
 from app.errors import PenPressError
 from app.inference.registry import Registry, RunSummary
-from app.tasks import DOCUMENT_TYPE, TASKS
+from app.tasks import DEFAULT, TASKS
 
 COLUMNS = {
     "accuracy": "test_accuracy",
@@ -49,8 +49,7 @@ def show(value: float | None, column: str) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    task = DOCUMENT_TYPE.name
-    parser.add_argument("--task", default=task, choices=sorted(TASKS), help="whose runs (default: %(default)s)")
+    parser.add_argument("--task", default=DEFAULT, choices=sorted(TASKS), help="whose runs (default: %(default)s)")
     parser.add_argument("--experiments", nargs="+", help="MLflow experiments; default: all")
     options = parser.parse_args(arguments)
     settings = read_settings()

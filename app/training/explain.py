@@ -24,7 +24,7 @@ from torch import nn
 from app.errors import DataError, PenPressError
 from app.inference.recogniser import Recogniser
 from app.preprocess import ImageSpec, read_image, to_batch
-from app.tasks import DOCUMENT_TYPE, TASKS, Prediction
+from app.tasks import DEFAULT, TASKS, Prediction
 from app.training.model import Checkpoint, load_checkpoint
 
 Heat = NDArray[np.float32]
@@ -211,7 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="image files")
     parser.add_argument("--checkpoint", type=Path, required=True, help="network.pth of a training run")
     parser.add_argument("--bundle", type=Path, help="bundle that gives the answers; default: beside the checkpoint")
-    parser.add_argument("--task", choices=TASKS, default=DOCUMENT_TYPE.name, help="default: %(default)s")
+    parser.add_argument("--task", choices=TASKS, default=DEFAULT, help="default: %(default)s")
     parser.add_argument("--uncertain-only", action="store_true", help="leave out what is above the threshold")
     parser.add_argument("--out", type=Path, default=Path("explanation.png"), help="default: %(default)s")
     options = parser.parse_args(arguments)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self, get_origin
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.preprocess import ImageSpec
-from app.tasks import DOCUMENT_TYPE, TASKS
+from app.tasks import DEFAULT, TASKS
 from app.training.augment import RECIPES
 from app.training.model import ARCHITECTURES, BASELINE
 
@@ -18,7 +18,7 @@ class Options(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    task: Annotated[str, Field(description=f"what to recognise: {', '.join(TASKS)}")] = DOCUMENT_TYPE.name
+    task: Annotated[str, Field(description=f"what to recognise: {', '.join(TASKS)}")] = DEFAULT
     data: Annotated[tuple[str, ...], Field(min_length=1, description="data sets under --datasets, as name or "
         "name:weight; a weight of 0.3 draws three images in ten in every epoch")] = ("catmus", "corto")  # fmt: skip
     train_only: Annotated[tuple[str, ...], Field(description="data sets that are learnt from, but neither chosen nor "
