@@ -106,7 +106,7 @@ def test_libraries_are_imported_by_their_owner_only(path: Path) -> None:
 
 @pytest.mark.parametrize("path", STAGES, ids=name_of)
 def test_no_stage_names_a_task(path: Path) -> None:
-    """A task is data: outside `app/tasks` no code has a task's name or imports one, so that a new one costs one file."""
+    """Outside `app/tasks` no code has a task's name or imports one, so that a new task costs one file."""
     nodes = list(ast.walk(tree_of(path)))
     said = {node.value for node in nodes if isinstance(node, ast.Constant)}
     used = {node.id for node in nodes if isinstance(node, ast.Name)}

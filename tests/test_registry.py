@@ -228,7 +228,7 @@ def test_the_alias_moves_and_is_remembered(registry: Registry, tmp_path: Path) -
     assert registry.previous(TASK) is None
     live = registry.set_alias(second)
     assert registry.resolve(TASK) == live
-    assert (live.version, live.alias, live.tags["stage"], live.tags["previous_version"]) == ("2", "prod", "prod", "1")
+    assert (live.version, live.alias, live.tags["stage"]) == ("2", "prod", "prod")
     before = registry.previous(TASK)
     assert before is not None
     assert (before.version, before.alias, before.tags["stage"]) == ("1", None, "archived")
@@ -243,8 +243,54 @@ def test_rolling_back_twice_goes_two_steps_back(registry: Registry, tmp_path: Pa
     for expected in ("2", "1"):
         before = registry.previous(TASK)
         assert before is not None
-        assert registry.set_alias(before, rollback=True).version == expected
+        assert (before.version, registry.roll_back(TASK).version) == (expected, expected)
     assert registry.previous(TASK) is None
+    with pytest.raises(RegistryError, match="no earlier promoted version"):
+        registry.roll_back(TASK)
+
+
+def promoted(registry: Registry, folder: Path, order: str) -> dict[str, Version]:
+    """As many versions as *order* names, promoted in this order."""
+    known = {number: registry.register(log_run(registry, folder), TASK, {}) for number in sorted(set(order))}
+    for number in order:
+        registry.set_alias(known[number])
+    return known
+
+
+@pytest.mark.parametrize(("order", "back"), [("121", "21"), ("12121", "2121"), ("1232", "321"), ("1312", "131")])
+def test_rolling_back_walks_through_all_that_was_live(
+    registry: Registry, tmp_path: Path, order: str, back: str
+) -> None:
+    """However often the same versions took turns, each roll-back goes one step back in their order, to the first."""
+    promoted(registry, tmp_path, order)
+    assert [registry.roll_back(TASK).version for _ in back] == list(back)
+    assert registry.previous(TASK) is None
+
+
+def test_promoting_after_a_roll_back_goes_on_from_there(registry: Registry, tmp_path: Path) -> None:
+    """What was rolled back is forgotten, and what is promoted then comes behind the version gone back to."""
+    known = promoted(registry, tmp_path, "123")
+    registry.roll_back(TASK)
+    registry.set_alias(known["1"])
+    registry.set_alias(known["3"])
+    assert [registry.roll_back(TASK).version for _ in range(3)] == ["1", "2", "1"]
+    assert registry.previous(TASK) is None
+
+
+def test_a_deleted_version_is_passed_over(registry: Registry, tmp_path: Path) -> None:
+    """A version that was live once and exists no more is no place to go back to, nor is the live one itself."""
+    promoted(registry, tmp_path, "12131")
+    registry.client.delete_model_version(TASK, "3")
+    assert [registry.roll_back(TASK).version for _ in range(2)] == ["2", "1"]
+    assert registry.previous(TASK) is None
+
+
+def test_each_alias_has_its_history(registry: Registry, tmp_path: Path) -> None:
+    """What was live under one alias is no place to go back to under another."""
+    known = promoted(registry, tmp_path, "12")
+    other = Registry(registry.settings.model_copy(update={"alias": "canary"}))
+    assert other.set_alias(known["2"]).alias == "canary"
+    assert other.previous(TASK) is None
 
 
 def test_an_alias_moved_by_hand_can_be_rolled_back(registry: Registry, tmp_path: Path) -> None:
@@ -300,10 +346,10 @@ class LateRegistry(UnlockedRegistry):
 
     succeeds = True
 
-    def set_alias(self, version: Version, *, rollback: bool = False) -> Version:
+    def set_alias(self, version: Version) -> Version:
         """Fail as MLflow does when the alias was set meanwhile."""
         if self.succeeds:
-            super().set_alias(version, rollback=rollback)
+            super().set_alias(version)
         message = "UNIQUE constraint failed"
         raise RegistryError(message)
 

@@ -82,13 +82,10 @@ def promote(registry: Registry, task: Task, choice: Choice) -> Outcome:
 
 def roll_back(registry: Registry, task: Task) -> Outcome:
     """Give the alias back to the version that was promoted before the live one; raises RegistryError without one."""
-    live, previous = registry.resolve(task.name), registry.previous(task.name)
-    if live is None or previous is None:
-        message = f"{task.name} has no earlier promoted version to go back to; promote another run with --run-id"
-        raise RegistryError(message)
-    version = registry.set_alias(previous, rollback=True)
-    registry.tag(live, {"rolled_back": "true"})
-    return Outcome(f"{version.alias} went back from version {live.version} to version {version.version}", version)
+    live = registry.resolve(task.name)
+    version = registry.roll_back(task.name)
+    left = f" from version {live.version}" if live else ""
+    return Outcome(f"{version.alias} went back{left} to version {version.version}", version)
 
 
 def choose_run(registry: Registry, task: Task, choice: Choice) -> RunSummary:

@@ -1,8 +1,9 @@
 """The registry side: which versions there are, which one holds the alias, and where their bundles lie."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 
 from mlflow.entities.model_registry import ModelVersion
@@ -16,6 +17,7 @@ from app.inference.registry.run_store import RunStore
 from app.inference.registry.runs import iso_time, tags_of
 
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # the second: an alias that no version holds
+REMEMBERED = 500  # steps that can be rolled back, so that the record fits into a tag of any MLflow store
 
 
 class Registry(RunStore):
@@ -89,19 +91,52 @@ class Registry(RunStore):
         with at_edge(self.uri), locked(folder_of(self.uri) / ".registering.lock"):
             yield
 
-    def set_alias(self, version: Version, *, rollback: bool = False) -> Version:
-        """Give the alias to a version; the one that held it is tagged as archived, and remembered for `previous`.
-
-        A *rollback* is not remembered, so that a second one goes a step further back and not forth again.
-        """
+    def set_alias(self, version: Version) -> Version:
+        """Give the alias to a version; the one that held it is tagged as archived, and remembered for `previous`."""
         before = self.resolve(version.name)
         if before is not None and before.version == version.version:
             return before
+        history = self._history(version.name, before)
+        live = self._move_alias(version, before)
+        self._record(version.name, [*history, version.version])  # after the alias: what is recorded was live
+        return live
+
+    def roll_back(self, task: str) -> Version:
+        """Give the alias back to the version that held it before, and forget that the present one ever did."""
+        live, previous = self.resolve(task), self.previous(task)
+        if live is None or previous is None:
+            message = f"{task} has no earlier promoted version to go back to; promote another run with --run-id"
+            raise RegistryError(message)
+        self._record(task, self._history(task, live)[:-1])  # before the alias: what is live is never forgotten
+        version = self._move_alias(previous, live)
+        self.tag(live, {"rolled_back": "true"})
+        return version
+
+    def previous(self, task: str) -> Version | None:
+        """The version that held the alias before the present one, or None; also after moves in MLflow's browser."""
+        live = self.resolve(task)
+        history = self._history(task, live) if live is not None else []
+        return self.version(task, history[-2]) if len(history) > 1 else None
+
+    def _history(self, task: str, live: Version | None) -> list[str]:
+        """The numbers of the versions that held the alias, as far as they exist still, in order; *live* is the last."""
+        present = {version.version for version in self.versions(task)}
+        with at_edge(self.uri):
+            recorded = self.client.get_registered_model(task).tags.get(self._history_tag, "").split()
+        numbers = [*recorded, *([live.version] if live is not None else [])]
+        return [number for number, _ in groupby(number for number in numbers if number in present)]
+
+    def _record(self, task: str, history: list[str]) -> None:
+        with at_edge(self.uri):
+            set_firmly(self.client.set_registered_model_tag, task, self._history_tag, " ".join(history[-REMEMBERED:]))
+
+    @property
+    def _history_tag(self) -> str:
+        return f"history.{self.settings.alias}"
+
+    def _move_alias(self, version: Version, before: Version | None) -> Version:
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        tags = {"promoted_at": now, "stage": self.settings.alias, "archived_at": None, "rolled_back": None}
-        if before is not None and not rollback:
-            tags["previous_version"] = before.version
-        self.tag(version, tags)
+        self.tag(version, {"promoted_at": now, "stage": self.settings.alias, "archived_at": None, "rolled_back": None})
         with at_edge(self.uri):
             self.client.set_registered_model_alias(version.name, self.settings.alias, version.version)
         if before is not None:
@@ -113,29 +148,9 @@ class Registry(RunStore):
         with at_edge(self.uri):
             for name, value in tags.items():
                 if value is not None:
-                    self._set_tag(version, name, value)
+                    set_firmly(self.client.set_model_version_tag, version.name, version.version, name, value)
                 elif name in version.tags:
                     self.client.delete_model_version_tag(version.name, version.version, name)
-
-    def _set_tag(self, version: Version, name: str, value: str) -> None:
-        try:
-            self.client.set_model_version_tag(version.name, version.version, name, value)
-        except MlflowException:  # another process may have made the same tag a moment ago: now it can be changed
-            self.client.set_model_version_tag(version.name, version.version, name, value)
-
-    def previous(self, task: str) -> Version | None:
-        """The version that held the alias before the present one, or None.
-
-        Where the alias was moved by hand, in MLflow's browser, that is the version which was promoted last.
-        """
-        live = self.resolve(task)
-        if live is None:
-            return None
-        if "promoted_at" in live.tags:
-            number = live.tags.get("previous_version")
-            return self.version(task, number) if number else None
-        promoted = [known for known in self.versions(task) if "promoted_at" in known.tags]
-        return max(promoted, key=lambda known: (known.tags["promoted_at"], int(known.version)), default=None)
 
     def download(self, version: Version, directory: Path) -> Path:
         """Fetch the bundle of a version into *directory*, whole or not at all; returns *directory*."""
@@ -156,3 +171,11 @@ class Registry(RunStore):
             tags=dict(found.tags),
             created=iso_time(found.creation_timestamp),
         )
+
+
+def set_firmly(set_tag: Callable[..., None], *arguments: str) -> None:
+    """Set a tag; another process may have made the same one a moment ago, and then it can be changed."""
+    try:
+        set_tag(*arguments)
+    except MlflowException:
+        set_tag(*arguments)
