@@ -11,7 +11,7 @@ from app.inference import model_registry_prod_experiments
 from app.inference.promotion import Choice, Figures, held_out_cases, judge, promote, roll_back
 from app.inference.registry import Registry
 from app.tasks import DOCUMENT_TYPE, Gate
-from tests.bundles import DARK, LIGHT, picture
+from tests.bundles import DARK, LIGHT, make_bundle, picture
 from tests.stores import TAGS, log_run, settings_in
 
 TASK = DOCUMENT_TYPE
@@ -51,8 +51,35 @@ def live_version(registry: Registry) -> str | None:
     return version.version if version else None
 
 
-def test_the_first_promotion_needs_no_comparison(registry: Registry, tmp_path: Path) -> None:
-    """With nothing in prod there is nothing to be worse than; the version carries what describes it."""
+def test_the_first_run_is_compared_with_the_shipped_model(registry: Registry, tmp_path: Path) -> None:
+    """With nothing in prod the embedded bundle is registered first, a worse run is refused, and a good one follows."""
+    make_data(tmp_path)
+    make_bundle(registry.settings.embedded / TASK.name)
+    worse = log_run(registry, tmp_path, bias=WORSE)
+    with pytest.raises(PromotionRefusedError, match=r"- accuracy 0\.5000 is below 1\.0000"):
+        promote(registry, TASK, Choice(run_id=worse))
+    live = registry.resolve(TASK.name)
+    assert live is not None
+    assert live.tags["embedded"] == "true"
+    outcome = promote(registry, TASK, Choice(run_id=log_run(registry, tmp_path)))
+    assert "on 20 held-out images" in outcome.table
+    assert registry.previous(TASK.name) == registry.version(TASK.name, live.version)
+
+
+def test_a_first_dry_run_compares_and_registers_nothing(registry: Registry, tmp_path: Path) -> None:
+    """With nothing in prod a dry run is compared with the embedded bundle as it lies on disk."""
+    make_data(tmp_path)
+    make_bundle(registry.settings.embedded / TASK.name)
+    run_id = log_run(registry, tmp_path)
+    outcome = promote(registry, TASK, Choice(run_id=run_id, dry_run=True))
+    assert "on 20 held-out images" in outcome.table
+    with pytest.raises(PromotionRefusedError, match="accuracy"):
+        promote(registry, TASK, Choice(run_id=log_run(registry, tmp_path, bias=WORSE), dry_run=True))
+    assert registry.versions(TASK.name) == []
+
+
+def test_without_live_and_shipped_model_nothing_is_compared(registry: Registry, tmp_path: Path) -> None:
+    """A task that ships no model has nothing to be worse than; the version carries what describes it."""
     run_id = log_run(registry, tmp_path)
     outcome = promote(registry, TASK, Choice())
     version = registry.resolve(TASK.name)

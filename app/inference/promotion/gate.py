@@ -51,20 +51,24 @@ class Verdict:
 def promote(registry: Registry, task: Task, choice: Choice) -> Outcome:
     """Register the chosen run and give it the alias, unless it holds it already.
 
+    Where nothing holds the alias, the shipped bundle gets it first, as from a service, so that every run is compared.
     Raises PromotionRefusedError when it is worse than the live version on the held-out images, RegistryError when
     there is no such run, and BundleError when its bundle is broken.
     """
     run = choose_run(registry, task, choice)
+    shipped = registry.settings.embedded / task.name
     live = registry.resolve(task.name)
+    if live is None and shipped.is_dir() and not choice.dry_run:
+        live = registry.register_embedded(shipped, task.name)
     if live is not None and live.run_id == run.run_id:
         message = f"nothing changed: run {run.run_id} is version {live.version}, which holds the alias already"
         return Outcome(message, live)
     with tempfile.TemporaryDirectory() as folder:
         candidate = load(registry, registry.download_run(run.run_id, Path(folder) / "candidate"))
-        current = load_live(registry, live, Path(folder) / "live", force=choice.force)
+        current = load_live(registry, live or shipped, Path(folder) / "live", force=choice.force)
     check_kind(candidate.description, current, task)
     verdict = Verdict()
-    if live is not None:
+    if live is not None or shipped.is_dir():
         cases = held_out_cases(registry.settings.datasets, task, choice.datasets, choice.images)
         verdict = judge_candidate(candidate, current, cases, task)
     if choice.dry_run:
@@ -113,10 +117,10 @@ def load(registry: Registry, directory: Path) -> Recogniser:
     return recogniser
 
 
-def load_live(registry: Registry, live: Version | None, directory: Path, *, force: bool) -> Recogniser | None:
-    """Open the live version's bundle; one that is broken can only be replaced by force."""
-    if live is None:
-        return None
+def load_live(registry: Registry, live: Version | Path, directory: Path, *, force: bool) -> Recogniser | None:
+    """Open the live version's bundle, else the shipped one if there is any; a broken one is only replaced by force."""
+    if isinstance(live, Path):
+        return load(registry, live) if live.is_dir() else None
     try:
         return load(registry, registry.download(live, directory))
     except (BundleError, RegistryError) as error:
