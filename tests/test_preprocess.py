@@ -33,7 +33,7 @@ from app.preprocess import (
 from tests.bundles import huge_picture
 
 GOLDEN = Path(__file__).with_name("golden_preprocess.json")
-STEPS = ("dark_on_light", "fill_outside", "stretch_contrast")
+STEPS = ("dark_on_light", "fill_outside", "level", "stretch_contrast")
 SPECS = {
     "line": ImageSpec(height=64, width=512, steps=STEPS),
     "square": ImageSpec(height=28, width=28, fit="stretch", mean=(0.5,), std=(0.5,)),
@@ -105,7 +105,7 @@ def test_a_batch_is_its_images(first: Image.Image, second: Image.Image) -> None:
 
 @given(image=sizes.flatmap(lambda size: arrays(np.uint8, size)))
 def test_steps_keep_shape_and_type(image: np.ndarray) -> None:
-    """Every step takes and gives grey pixels of the same shape."""
+    """Every step that recolours takes and gives grey pixels of the same shape."""
     for step in (dark_on_light, fill_outside, stretch_contrast):
         result = step(image)
         assert (result.shape, result.dtype) == (image.shape, np.uint8)

@@ -22,15 +22,16 @@ LEAST_GAIN = 1.1  # by which the profile must be sharper along the skew than alo
 MARGIN = 0.12  # of the height of the writing, kept around it
 SPECKS = 0.003  # share of the ink that may lie outside of the cut, at each side
 
-Points = NDArray[np.float64]
+Points = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Writing:
-    """Where ink is: columns `x` and rows `y` in pixels of the whole image."""
+    """Where ink is: columns `x` and rows `y` of a reduced copy, and how many pixels of the image one of its is wide."""
 
     x: Points
     y: Points
+    scale: int
 
 
 def level(pixels: Grey) -> Grey:
@@ -40,8 +41,8 @@ def level(pixels: Grey) -> Grey:
         return pixels
     angle = skew(writing)
     cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
-    left, right = extent(writing.x * cosine + writing.y * sine)
-    top, bottom = extent(writing.y * cosine - writing.x * sine)
+    left, right = extent(writing.x * cosine + writing.y * sine, writing.scale)
+    top, bottom = extent(writing.y * cosine - writing.x * sine, writing.scale)
     margin = 2 + MARGIN * (bottom - top)
     left, right, top, bottom = left - margin, right + margin, top - margin, bottom + margin
     if angle == 0:
@@ -52,7 +53,7 @@ def level(pixels: Grey) -> Grey:
         Image.Transform.AFFINE,
         (cosine, -sine, origin[0], sine, cosine, origin[1]),
         Image.Resampling.BILINEAR,
-        fillcolor=tuple(map(int, paper_colour(pixels))) if pixels.ndim == 3 else int(paper_colour(pixels)[0]),  # noqa: PLR2004
+        fillcolor=tuple(paper_colour(pixels).tolist()),
     )
     return np.asarray(turned)
 
@@ -60,32 +61,30 @@ def level(pixels: Grey) -> Grey:
 def find_writing(grey: Grey) -> Writing:
     """Find the dark strokes on a light ground, whatever shadow lies on it."""
     factor = math.ceil(max(grey.shape) / LONGEST)
-    small = Image.fromarray(grey).reduce(factor) if factor > 1 else Image.fromarray(grey)
+    small = Image.fromarray(grey).reduce(factor)
     values = np.asarray(small).astype(np.int16)
     ground = np.asarray(small.filter(ImageFilter.BoxBlur(max(4, min(small.size) // 4)))).astype(np.int16)
     low, high = percentiles(np.asarray(small), (0.005, 0.9))
     rows, columns = np.nonzero(values < ground - max(6, (high - low) // 4))
-    return Writing((columns + 0.5) * factor, (rows + 0.5) * factor)
+    return Writing(columns.astype(np.float32), rows.astype(np.float32), factor)
 
 
 def skew(writing: Writing) -> float:
     """The angle in degrees by which the writing falls to the right, 0 where the profile does not tell clearly."""
-    step = max(1.0, (writing.x.max() - writing.x.min()) / LONGEST)
-    x, y = writing.x / step, writing.y / step
-    coarse = max(np.arange(-STEEPEST, STEEPEST + 1), key=lambda angle: sharpness(x, y, angle))
-    angle = float(max(np.arange(coarse - 1, coarse + 1.01, 0.25), key=lambda angle: sharpness(x, y, angle)))
-    clear = sharpness(x, y, angle) >= LEAST_GAIN * sharpness(x, y, 0.0)
+    coarse = max(np.arange(-STEEPEST, STEEPEST + 1, 2), key=lambda angle: sharpness(writing, angle))
+    angle = float(max(np.arange(coarse - 1.5, coarse + 1.6, 0.5), key=lambda angle: sharpness(writing, angle)))
+    clear = sharpness(writing, angle) >= LEAST_GAIN * sharpness(writing, 0)
     return angle if clear and abs(angle) >= LEAST_SKEW else 0.0
 
 
-def sharpness(x: Points, y: Points, angle: float) -> float:
+def sharpness(writing: Writing, angle: float) -> float:
     """The sum of the squared ink counts of all rows, once the points are sheared by *angle* degrees."""
-    rows = np.rint(y - x * math.tan(math.radians(angle))).astype(np.intp)
+    rows = np.floor(writing.y - writing.x * np.float32(math.tan(math.radians(angle)))).astype(np.int32)
     counts = np.bincount(rows - rows.min())
     return float(np.dot(counts, counts))
 
 
-def extent(positions: Points) -> tuple[float, float]:
-    """The first and last position of the ink, but for specks."""
+def extent(positions: Points, scale: int) -> tuple[float, float]:
+    """The first and last position of the ink but for specks, in pixels of the image."""
     low, high = np.quantile(positions, (SPECKS, 1 - SPECKS))
-    return float(low), float(high)
+    return float(low) * scale, float(high + 1) * scale
