@@ -94,6 +94,15 @@ def test_only_the_last_blocks_are_trained(trained: int | None) -> None:
     assert network.head.weight.requires_grad
 
 
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_what_follows_the_blocks_is_trained(architecture: str) -> None:
+    """With one block, every layer behind it is trained too: MobileNetV3 has a hidden linear one outside its blocks."""
+    network = build_network(architecture, DOCUMENT_TYPE, SPEC, weights="none")
+    freeze(network, 1)
+    inside = {id(parameter) for block in blocks_of(network)[:-1] for parameter in block.parameters()}
+    assert all(parameter.requires_grad != (id(parameter) in inside) for parameter in network.parameters())
+
+
 def test_a_checkpoint_gives_the_same_network_back(tmp_path: Path) -> None:
     """What was saved answers like what is loaded, and knows its spec and labels."""
     network = build_network("mobilenet_v2", DOCUMENT_TYPE, SPEC, weights="none").eval()

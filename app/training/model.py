@@ -153,11 +153,11 @@ def blocks_of(network: Network) -> list[nn.Module]:
 
 
 def freeze(network: Network, trained_blocks: int | None) -> None:
-    """Train the head and the last *trained_blocks* blocks only (None: all); frozen ones keep their statistics."""
+    """Train the last *trained_blocks* blocks (None: all) and what follows them; frozen ones keep their statistics."""
     blocks = blocks_of(network)
-    network.backbone.requires_grad_(trained_blocks is None)
-    for block in blocks if trained_blocks is None else blocks[max(0, len(blocks) - trained_blocks) :]:
-        block.requires_grad_()
+    network.requires_grad_()
+    for block in [] if trained_blocks is None else blocks[: max(0, len(blocks) - trained_blocks)]:
+        block.requires_grad_(False)
 
 
 def set_training(network: Network) -> None:
