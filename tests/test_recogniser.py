@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 
@@ -103,6 +104,42 @@ def test_a_model_with_another_input_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(BundleError, match="256"):
         other.predict([grey(LIGHT)])
+
+
+def test_images_that_cannot_be_stacked_are_refused(tmp_path: Path) -> None:
+    """A spec that leaves the width free makes no batch of images of two widths, and the error names the spec."""
+    recogniser = load(tmp_path)
+    spec = recogniser.description.image.model_copy(update={"width": None, "fit": "height"})
+    free = Recogniser(recogniser.description.model_copy(update={"image": spec}), open_session(tmp_path / MODEL))
+    with pytest.raises(BundleError, match=r"fit='height'.*same shape"):
+        free.predict([read_image(picture(size=(40, 16))), read_image(picture(size=(80, 16)))])
+
+
+def graph_of(inputs: int, operator: str) -> onnx.ModelProto:
+    """A model with so many inputs, of which the first goes through one operator."""
+    names = [f"image{number}" for number in range(inputs)]
+    values = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names]
+    output = onnx.helper.make_empty_tensor_value_info("logits")
+    if operator == "SequenceConstruct":
+        output = onnx.helper.make_tensor_sequence_value_info("logits", onnx.TensorProto.FLOAT, None)
+    nodes = [onnx.helper.make_node(operator, names[:1], ["logits"])]
+    graph = onnx.helper.make_graph(nodes, "foreign", values, [output])
+    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=10)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "operator", "words"),
+    [(2, "Identity", "2 inputs"), (1, "SequenceConstruct", "outputs"), (1, "Shape", "outputs")],
+)
+def test_a_foreign_model_is_refused(tmp_path: Path, inputs: int, operator: str, words: str) -> None:
+    """A model with a second input, or with outputs that are no logits, is a broken bundle and no crash."""
+    bundle = make_bundle(tmp_path)
+    before = sha256_of(bundle / MODEL)
+    onnx.save(graph_of(inputs, operator), bundle / MODEL)
+    text = (bundle / DESCRIPTION).read_text("utf-8").replace(before, sha256_of(bundle / MODEL))
+    (bundle / DESCRIPTION).write_text(text, encoding="utf-8")
+    with pytest.raises(BundleError, match=words):
+        Recogniser.load(bundle).predict([grey(LIGHT)])
 
 
 def test_a_model_with_another_number_of_outputs_is_refused(tmp_path: Path) -> None:

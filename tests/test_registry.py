@@ -12,13 +12,14 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pytest
+from google.protobuf.json_format import ParseError
 
 from app.config import Settings
 from app.errors import BundleError, RegistryError
 from app.inference.bundle import read_description
 from app.inference.recogniser import Recogniser
 from app.inference.registry import EMBEDDED, Registry, Version
-from app.inference.registry.edge import pages
+from app.inference.registry.edge import at_edge, pages
 from app.inference.registry.flavour import pinned
 from app.tasks import DOCUMENT_TYPE
 from tests.bundles import make_bundle
@@ -446,6 +447,13 @@ def test_an_unreachable_store_is_named_without_its_password(
         with pytest.raises(RegistryError, match=f"{word}.*check MLFLOW_TRACKING_URI") as caught:
             registry.resolve(TASK)
         assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("error", [ParseError("no field"), ValueError("year 3170843"), OSError("gone"), TypeError("x")])
+def test_whatever_a_store_provokes_is_a_registry_error(error: Exception) -> None:
+    """Also an answer that is no MLflow's, as from a proxy, becomes the one error that the service survives."""
+    with pytest.raises(RegistryError, match=f"{error}; check MLFLOW_TRACKING_URI"), at_edge("http://proxy"):
+        raise error
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:

@@ -18,14 +18,17 @@ from app.tasks import Prediction
 BATCH = 16
 PROBE_TOLERANCE = 0.01  # other processors and releases of onnxruntime round differently, never by this much
 Logits = NDArray[np.float32]
-RUNTIME_ERRORS = (
-    ort.Fail,
-    ort.InvalidArgument,
-    ort.InvalidGraph,
-    ort.InvalidProtobuf,
-    ort.NoSuchFile,
-    ort.NotImplemented,
-    ort.RuntimeException,
+# What a model that does not fit its description can raise: onnxruntime's own errors; the built-in ones that its binding
+# makes of C++ errors; those of NumPy and Pillow for widths that cannot be stacked, sizes beyond the memory, or outputs
+# that are no numbers. All mean that this bundle cannot be used, so none of them may end the thread that tries it.
+RUNTIME_ERRORS: tuple[type[Exception], ...] = (
+    *(error for error in vars(ort).values() if isinstance(error, type) and issubclass(error, Exception)),
+    ArithmeticError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
 )
 
 
@@ -41,8 +44,11 @@ class Recogniser:
     @classmethod
     def load(cls, directory: Path, threads: int = 0) -> Self:
         """Read and check the bundle in *directory* and open its model; raises BundleError."""
-        description = read_description(directory)
-        return cls(description, open_session(directory / MODEL, threads))
+        description, session = read_description(directory), open_session(directory / MODEL, threads)
+        if len(inputs := session.get_inputs()) != 1:
+            message = f"{directory / MODEL} has {len(inputs)} inputs instead of one for the images; export it anew"
+            raise BundleError(message)
+        return cls(description, session)
 
     def predict(self, images: Sequence[Image]) -> list[Prediction]:
         """Recognise RGB images, in order; each answer keeps the most probable label and its calibrated confidence."""
@@ -67,11 +73,11 @@ class Recogniser:
                 raise BundleError(message)
 
     def _run(self, images: Sequence[Image]) -> Logits:
-        batch = to_batch(images, self.description.image)
         try:
+            batch = to_batch(images, self.description.image)
             logits = np.asarray(self._session.run(None, {self._input: batch})[0], np.float32)
         except RUNTIME_ERRORS as error:
-            message = f"the model does not take input of shape {batch.shape}, which {DESCRIPTION} asks for: {error}"
+            message = f"the model does not take input as {DESCRIPTION} has it ({self.description.image}): {error}"
             raise BundleError(message) from error
         if logits.shape != (len(images), len(self.description.labels)):
             message = f"the model gives {logits.shape} outputs for {len(images)} images and the labels of {DESCRIPTION}"

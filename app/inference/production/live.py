@@ -109,7 +109,11 @@ class Production:
                 return
 
     def reconcile(self, open_store: OpenStore) -> None:
-        """Bring the live bundle in line with the alias; what stands in the way is kept in `problem`."""
+        """Bring the live bundle in line with the alias; what stands in the way is kept in `problem`.
+
+        Nothing else can come and end the thread: `at_edge` and `Recogniser` turn all that a registry's answer or a
+        foreign model provokes into RegistryError and BundleError, and what is left is the disk.
+        """
         try:
             problem = self._follow(open_store())
         except (PenPressError, OSError) as error:

@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 
 import requests
 import sqlalchemy
+from google.protobuf.json_format import ParseError
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
@@ -29,6 +30,18 @@ SQLITE = "sqlite:"
 REMOTE = ("http:", "https:")
 NOISY_LOGGERS = ("mlflow.store.db.utils", "mlflow.store.model_registry", "mlflow.tracking", "alembic")
 PRESENT = "RESOURCE_ALREADY_EXISTS"
+# The last four: MLflow takes an answer as it comes, also from a proxy or another program at the same address.
+STORE_ERRORS = (
+    MlflowException,
+    SQLAlchemyError,
+    requests.RequestException,
+    OSError,
+    ImportError,
+    ParseError,
+    ValueError,
+    TypeError,
+    OverflowError,
+)
 PASSWORD = re.compile(r"(//[^/:@\s]*):[^/@\s]*@")
 Item_co = TypeVar("Item_co", covariant=True)
 # MLflow's own limits (7 tries of 120 seconds) would let a watch hang for minutes on a server that is down.
@@ -104,7 +117,7 @@ def at_edge(uri: str) -> Iterator[None]:
     """Turn whatever MLflow, its database or its connection raises into a RegistryError with the URI and a remedy."""
     try:
         yield
-    except (MlflowException, SQLAlchemyError, requests.RequestException, OSError, ImportError) as error:
+    except STORE_ERRORS as error:
         detail = str(error).splitlines()[0] if str(error) else type(error).__name__
         message = without_password(
             f"the model registry at {uri} failed: {detail}; check MLFLOW_TRACKING_URI, and that the store is up "
