@@ -2,9 +2,10 @@
 
 import io
 import json
+import re
 import runpy
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -125,14 +126,72 @@ def test_unreachable_hub_names_the_way_out() -> None:
         raise ConnectionError(message)
 
     with pytest.raises(DataError, match="--source DIR"):
-        list(open_splits(unreachable, "owner/name", None))
+        list(open_splits(unreachable, "owner/name", None, ()))
 
 
 def test_splits_of_the_hub_get_their_names_here() -> None:
     """Every split of the hub is opened as a stream, and one of an unknown name is refused."""
-    assert list(open_splits(lambda *_, **__: {"valid": "stream"}, "owner/name", None)) == [("validation", "stream")]
+    stream = datasets.Dataset.from_dict({"image": [1]}).to_iterable_dataset()
+    assert list(open_splits(lambda *_, **__: {"valid": stream}, "owner/name", None, ())) == [("validation", stream)]
     with pytest.raises(DataError, match="has the split 'extra'"):
-        list(open_splits(lambda *_, **__: {"extra": "stream"}, "owner/name", None))
+        list(open_splits(lambda *_, **__: {"extra": stream}, "owner/name", None, ()))
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_columns_are_checked_before_the_first_row(told: bool) -> None:  # noqa: FBT001 - a parameter of a test
+    """A stream that lacks a column is refused with all that it has, also one that only its rows tell the columns of."""
+
+    def rows() -> Iterator[dict[str, object]]:
+        yield {"image": 1, "text": "a"}
+        pytest.fail("a row was read")
+
+    features = datasets.Features({"image": datasets.Value("int64"), "text": datasets.Value("string")}) if told else None
+    stream = datasets.IterableDataset.from_generator(rows, features=features)
+    with pytest.raises(DataError, match=r"'test' of owner/name has no column im, writing_type; it has image, text: "):
+        list(open_splits(lambda *_, **__: {"test": stream}, "owner/name", None, ("im", "writing_type")))
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        (data_import_printed_handwritten_catmus, "no column im, writing_type; it has picture, text"),
+        (data_import_handwritten_corto, "no column image; it has picture, text"),
+    ],
+)
+def test_a_source_with_other_columns_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], script: ModuleType, words: str
+) -> None:
+    """An import of parquet files in another layout ends with one line that names what is missing and what is there."""
+    write_parquet(tmp_path / "train.parquet", "picture", [1], text=["a"])
+    assert script.main(["--source", str(tmp_path), "--datasets", str(tmp_path / "out")]) == 1
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            '{"file": "page.png", "lines": []}',
+            "line 2 of .*pages.jsonl has no column source, document; it has file, lines",
+        ),
+        (
+            '{"file": "", "source": "", "document": "", "lines": [{"bbox": []}]}',
+            "line 2 of .* has no column writing_type",
+        ),
+        ('{"file": ', "line 2 of .* is no JSON"),
+    ],
+)
+def test_a_listing_of_pages_is_checked_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, words: str
+) -> None:
+    """A page without a field that is needed is named before any page is cut."""
+    make_page(tmp_path, [{"bbox": [10, 20, 110, 40], "writing_type": "printed"}])
+    with (tmp_path / "pages.jsonl").open("a", encoding="utf-8") as listing:
+        listing.write(f"{text}\n")
+    assert data_import_pages.main(["--source", str(tmp_path), "--datasets", str(tmp_path / "out")]) == 1
+    assert re.search(words, capsys.readouterr().err)
+    assert not (tmp_path / "out").exists()
 
 
 def test_files_of_several_parts_are_one_split(tmp_path: Path) -> None:

@@ -19,11 +19,12 @@ from app.data.importing import Row, make_parser, run_import
 from app.data.sources import image_bytes, open_splits
 
 HUB = "corto-ai/handwritten-text"
+COLUMNS = ("image",)  # without which there is no row; the text is not used
 
 
 def read_rows(arguments: argparse.Namespace) -> Generator[Row]:
     """Yield the rows of the hub's data set or of `--source`, in their order."""
-    for split, stream in open_splits(datasets.load_dataset, HUB, arguments.source):
+    for split, stream in open_splits(datasets.load_dataset, HUB, arguments.source, COLUMNS):
         for number, record in enumerate(stream.cast_column("image", datasets.Image(decode=False))):
             yield to_row(record, split, number, arguments.name)
 

@@ -1,10 +1,10 @@
 """Opens data sets in parquet files: streamed from a hub, or from a local folder with files of each split.
 
-Owns the names that splits go by elsewhere. Knows no columns: those are the import scripts' own.
+Owns the names that splits go by elsewhere. Which columns are needed, and what they mean, the import scripts know.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,13 @@ def find_split_files(source: Path) -> dict[str, list[str]]:
     return found
 
 
-def open_splits(load_dataset: Callable[..., Any], hub: str, source: Path | None) -> Iterator[tuple[str, Any]]:
+def open_splits(
+    load_dataset: Callable[..., Any], hub: str, source: Path | None, columns: Collection[str]
+) -> Iterator[tuple[str, Any]]:
     """Yield the name and the stream of every split, from the parquet files in *source* or from the *hub*.
 
-    *load_dataset* is that of the `datasets` library, which only the scripts import; raises DataError with the remedy.
+    *load_dataset* is that of the `datasets` library, which only the scripts import; raises DataError with the remedy,
+    before any row is read, also when a split lacks one of the *columns*.
     """
     try:
         if source is not None:
@@ -47,7 +50,20 @@ def open_splits(load_dataset: Callable[..., Any], hub: str, source: Path | None)
         if name not in SPLIT_NAMES:
             message = f"{hub} has the split {name!r}; known are {', '.join(SPLIT_NAMES)}"
             raise DataError(message)
+        check_columns(f"the split {name!r} of {source or hub}", columns, stream.column_names or next(iter(stream), ()))
+    for name, stream in opened.items():
         yield SPLIT_NAMES[name], stream
+
+
+def check_columns(where: str, needed: Collection[str], present: Iterable[str]) -> None:
+    """Raise DataError with both lists when a source lacks a needed column."""
+    present = list(present)
+    if missing := [column for column in needed if column not in present]:
+        message = (
+            f"{where} has no column {', '.join(missing)}; it has {', '.join(present) or 'none'}: rename what holds it, "
+            "or import from another source"
+        )
+        raise DataError(message)
 
 
 def image_bytes(value: Mapping[str, Any] | bytes | None) -> bytes:
