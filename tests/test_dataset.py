@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from app.data.manifest import Sample
+from app.data.manifest import Sample, write_manifest
 from app.errors import DataError
 from app.tasks import DOCUMENT_TYPE
 from app.training.dataset import (
@@ -44,6 +44,20 @@ def test_labels_of_a_source_become_those_of_the_task(tmp_path: Path) -> None:
     write_tiny(tmp_path / "old", labels=["typewritten"])
     items = load_items(tmp_path, DOCUMENT_TYPE, ["old:0.5"])
     assert {(item.label, item.sample.label, item.weight) for item in items} == {("printed", "typewritten", 0.5)}
+
+
+def test_a_document_has_one_split_in_all_data_sets(tmp_path: Path) -> None:
+    """Data sets that share a document go together when they agree on its split, else the error names all of it."""
+    for name, splits in {"one": ("train", "test"), "same": ("train", "test"), "other": ("validation", "test")}.items():
+        samples = [
+            Sample(f"{split}.png", "printed", split, "press", document, "", "", "0")
+            for document, split in zip(("book", "letter"), splits, strict=True)
+        ]
+        write_manifest(tmp_path / name, samples)
+    assert len(load_items(tmp_path, DOCUMENT_TYPE, ["one", "same"])) == 4
+    said = "'book' of press is in train of one and in validation of other"
+    with pytest.raises(DataError, match=said):
+        load_items(tmp_path, DOCUMENT_TYPE, ["one", "other:0.5"])
 
 
 @pytest.mark.parametrize(("entry", "expected"), [("a", ("a", 1)), ("a:0.3", ("a", 0.3)), ("a:2", ("a", 2))])

@@ -13,7 +13,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from PIL.Image import Image
+
 from app.errors import DataError
+from app.preprocess import read_image
 
 FILE_NAME = "manifest.csv"
 SPLITS = ("train", "validation", "test")
@@ -56,6 +59,15 @@ def read_manifest(directory: Path) -> list[Sample]:
         raise DataError(message)
     check_samples(samples)
     return samples
+
+
+def read_listed(file: Path) -> Image:
+    """Read an image that a manifest lists, as the service reads an upload; raises DataError, UnreadableImageError."""
+    try:
+        return read_image(file.read_bytes())
+    except OSError as error:
+        message = f"{file} is in the manifest but cannot be read ({error}); import the data set again"
+        raise DataError(message) from error
 
 
 def write_manifest(directory: Path, samples: Iterable[Sample]) -> None:

@@ -13,10 +13,10 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from app.data.manifest import Sample, read_manifest
+from app.data.manifest import Sample, read_listed, read_manifest
 from app.errors import DataError
 from app.evaluate import Case
-from app.preprocess import ImageSpec, read_image, to_array
+from app.preprocess import ImageSpec, to_array
 from app.tasks import Task
 from app.training.augment import RECIPES
 
@@ -35,11 +35,7 @@ class Item:
 
     def read(self) -> Image.Image:
         """Decode the image as the service would; raises DataError when the file is gone."""
-        try:
-            return read_image(self.file.read_bytes())
-        except OSError as error:
-            message = f"{self.file} is in the manifest but cannot be read ({error}); import the data set again"
-            raise DataError(message) from error
+        return read_listed(self.file)
 
     def case(self) -> Case:
         """The sample as evaluation wants it, with the slices that a report is broken down by."""
@@ -59,7 +55,8 @@ def century(years: str) -> str:
 def load_items(folder: Path, task: Task, data: Sequence[str]) -> list[Item]:
     """Read the manifests of the data sets named in *data* (`name` or `name:weight`); raises DataError.
 
-    Labels of the sources are mapped to the task's by `task.same_as`; a label that the task does not know is an error.
+    Labels of the sources are mapped to the task's by `task.same_as`; a label that the task does not know is an error,
+    and so is a document that the data sets have in different splits.
     """
     items = []
     for entry in data:
@@ -70,7 +67,23 @@ def load_items(folder: Path, task: Task, data: Sequence[str]) -> list[Item]:
                 message = f"{name} has the label {sample.label!r}; {task.name} knows {', '.join(task.labels)}"
                 raise DataError(message)
             items.append(Item(name, folder / name / sample.path, label, sample, weight))
+    check_documents(items)
     return items
+
+
+def check_documents(items: Sequence[Item]) -> None:
+    """Raise DataError for a document of a source in two splits: each manifest alone keeps it in one."""
+    first: dict[tuple[str, str], Item] = {}
+    for item in items:
+        sample = item.sample
+        known = first.setdefault((sample.source, sample.document), item)
+        if known.sample.split != sample.split:
+            message = (
+                f"the document {sample.document!r} of {sample.source} is in {known.sample.split} of {known.data_set} "
+                f"and in {sample.split} of {item.data_set}, so the test would be on known documents; leave one of the "
+                "data sets out, or import it with the splits of the other"
+            )
+            raise DataError(message)
 
 
 def parse_entry(entry: str) -> tuple[str, float]:

@@ -10,11 +10,9 @@ from pathlib import Path
 
 from PIL.Image import Image
 
-from app.data.manifest import FILE_NAME, Sample, read_manifest
-from app.errors import DataError
+from app.data.manifest import FILE_NAME, Sample, read_listed, read_manifest
 from app.evaluate import Case, evaluate
 from app.inference.recogniser import Recogniser
-from app.preprocess import read_image
 from app.tasks import Gate, Task
 
 TIMED = 50  # images on which the milliseconds are measured
@@ -64,16 +62,7 @@ def held_out_cases(datasets: Path, task: Task, names: Sequence[str] | None = Non
 def as_case(folder: Path, sample: Sample, label: str) -> Case:
     """Make a sample of a data set a case for `evaluate`; its image is read when it is needed."""
     slices = {"dataset": folder.name, "source": sample.source, "language": sample.language, "years": sample.years}
-    return Case(label=label, read=partial(read_path, folder / sample.path), slices=slices)
-
-
-def read_path(path: Path) -> Image:
-    """Read an image file the way that the service reads an upload; raises DataError and UnreadableImageError."""
-    try:
-        return read_image(path.read_bytes())
-    except OSError as error:
-        message = f"{path} is in the manifest but cannot be read ({error}); import the data set again"
-        raise DataError(message) from error
+    return Case(label=label, read=partial(read_listed, folder / sample.path), slices=slices)
 
 
 def compare(candidate: Recogniser, live: Recogniser, cases: Sequence[Case], gate: Gate) -> Comparison:
