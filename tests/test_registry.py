@@ -78,6 +78,9 @@ def test_a_run_keeps_what_is_logged(registry: Registry, tmp_path: Path) -> None:
     assert run.metrics == {"validation_accuracy": 0.92}
     assert run.parameters == {"epochs": "3", "rate": "0.001"}
     assert run.tags == TAGS | {"note": "good"}
+    experiment = registry.client.get_experiment_by_name("fine-tune")
+    assert experiment is not None
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"  # what its pages are arranged by
     assert run.finished is not None
     assert run.finished >= run.started
     assert {item.path for item in registry.client.list_artifacts(log.run_id)} == {"plots", "curve.txt"}

@@ -178,7 +178,7 @@ def version_tags(run: RunSummary, description: Description) -> dict[str, str]:
         "model": f"{description.origin.architecture}, {description.origin.parameters} parameters, "
         f"{image.height} x {image.width or 'free'} pixels, {image.channels} channels",
     }
-    tags |= {f"metric.{name}": f"{value:.6g}" for name, value in run.metrics.items()}
+    tags |= {f"metric.{name}": f"{value:.6g}" for name, value in description.figures.items()}
     return {name: value[:LONGEST_TAG] for name, value in tags.items()}
 
 

@@ -16,6 +16,8 @@ from app.inference.registry.edge import REMOTE, at_edge, open_client, pages, sup
 from app.inference.registry.records import BUNDLE, EMBEDDED, RunSummary, is_better_when_smaller
 from app.inference.registry.runs import RunLog, log_parameters, open_run, summary_of
 
+KIND = "mlflow.experimentKind"  # the tag by which MLflow's pages show an experiment as training, not as a dialogue
+
 
 class RunStore:
     """The runs in the store of the settings; every method raises RegistryError when the store fails."""
@@ -112,7 +114,7 @@ class RunStore:
     def _experiment_id(self, name: str) -> str:
         with suppress_present():
             if self.client.get_experiment_by_name(name) is None:
-                self.client.create_experiment(name, artifact_location=self._artifact_location(name))
+                self.client.create_experiment(name, self._artifact_location(name), {KIND: "custom_model_development"})
         found = self.client.get_experiment_by_name(name)
         if found is None or found.lifecycle_stage != "active":
             message = f"the experiment {name!r} was deleted; restore it in MLflow, or choose another name"
