@@ -14,25 +14,26 @@ import uvicorn
 
 from app.config import read_settings
 from app.webservice import create_app
+from app.webservice.observing import JsonLines
 
 ABOUT = """Serve the models in production over HTTP: POST /predict/, GET /health, and a reference at /docs.
 Settings come from the environment (HOST, PORT, MLFLOW_TRACKING_URI, PENPRESS_...) or a file .env."""
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 GRACE_SECONDS = 10  # for requests that are being answered when the service is told to stop
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until interrupted; returns 0, or 2 when the port cannot be used."""
     read_arguments(arguments)
-    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
-    logging.getLogger("urllib3").setLevel(logging.ERROR)  # an outage is reported once, not at every poll
     settings = read_settings()
+    start_logging()
     try:
         listener = listen(settings.host, settings.port)
     except OSError as error:
         sys.stderr.write(f"PenPress does not start: {error}\n")
         return 2
-    config = uvicorn.Config(create_app(settings), log_config=None, timeout_graceful_shutdown=GRACE_SECONDS)
+    config = uvicorn.Config(
+        create_app(settings), log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_SECONDS
+    )
     logging.getLogger(__name__).info("http://%s:%s", settings.host, settings.port)
     server = uvicorn.Server(config)
     with suppress(KeyboardInterrupt):  # raised by uvicorn once it has ended in good order
@@ -44,6 +45,14 @@ def read_arguments(arguments: Sequence[str] | None) -> None:
     """Answer `--help` and refuse everything else: settings come from the environment."""
     parser = argparse.ArgumentParser(description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.parse_args(arguments)
+
+
+def start_logging() -> None:
+    """Write everything that is logged as lines of JSON to standard output."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # an outage is reported once, not at every poll
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -78,11 +78,11 @@ def test_the_service_starts_answers_and_ends_on_a_signal(tmp_path: Path) -> None
         "PENPRESS_PREDICTION_LOG": str(settings.prediction_log),
     }
     command = [sys.executable, "-m", "app.main"]
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
-        assert process.stderr is not None
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+        assert process.stdout is not None
         try:
-            assert any("Application startup complete" in line for line in process.stderr)
-            threading.Thread(target=process.stderr.read).start()  # an unread pipe would hold the service up
+            assert any("Application startup complete" in json.loads(line)["message"] for line in process.stdout)
+            threading.Thread(target=process.stdout.read).start()  # an unread pipe would hold the service up
             answer = post(port, picture(LIGHT))
         finally:
             process.send_signal(signal.SIGINT)

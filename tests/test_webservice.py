@@ -6,27 +6,23 @@ import json
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
-from httpx import Response
 from PIL import Image
 
 from app.config import Settings
-from app.inference.production import Production
 from app.inference.registry import Registry
-from app.tasks import DOCUMENT_TYPE, Prediction
+from app.tasks import Prediction
 from app.webservice import create_app
 from app.webservice.application import without_passwords
 from tests.bundles import DARK, LIGHT, MIDDLE, huge_picture, make_bundle, picture
-from tests.fakes import FakeStore, ListLog, opener
+from tests.fakes import ListLog
+from tests.services import NAME, OTHER, Fixture, check_error, serving
 from tests.stores import log_run, settings_in
 
-NAME = DOCUMENT_TYPE.name
-OTHER = replace(DOCUMENT_TYPE, name="colour", labels=("black", "grey", "white"))
 FIELDS = {
     "predicted_class",
     "confidence",
@@ -41,43 +37,10 @@ FIELDS = {
 }
 
 
-class Fixture:
-    """A running service with its fakes; `production` is that of the main task."""
-
-    def __init__(self, client: TestClient, log: ListLog, store: FakeStore, production: Production) -> None:
-        """Keep the parts that tests look at."""
-        self.client, self.log, self.store, self.production = client, log, store, production
-
-    def post(self, data: bytes, path: str = "/predict/", **options: object) -> Response:
-        """Send a file."""
-        return self.client.post(path, files={"file": ("line.png", data)}, **options)
-
-
-@contextmanager
-def serving(folder: Path, *, bundle: bool = True, log: ListLog | None = None, **overrides: object) -> Iterator[Fixture]:
-    """Serve with a registry in memory whose alias holds a tiny bundle as version 5."""
-    settings = settings_in(folder, inference_threads=1, **overrides)
-    store, log = FakeStore(), log or ListLog()
-    if bundle:
-        store.promote("5", make_bundle(folder / "five"))
-    productions = {task.name: Production(task, settings) for task in (DOCUMENT_TYPE, OTHER)}
-    app = create_app(settings, productions, log, opener(store))
-    with TestClient(app, raise_server_exceptions=False) as client:
-        yield Fixture(client, log, store, productions[NAME])
-
-
 @pytest.fixture(name="service")
 def _service(tmp_path: Path) -> Iterator[Fixture]:
     with serving(tmp_path, max_upload_bytes=100_000, max_pixels=500_000) as service:
         yield service
-
-
-def check_error(response: Response, status: int, code: str) -> str:
-    """The response is that error in the promised shape, with the same id in body and header; returns the message."""
-    assert (response.status_code, response.json()["code"]) == (status, code)
-    assert set(response.json()) == {"code", "message", "request_id"}
-    assert response.headers["X-Request-ID"] == response.json()["request_id"]
-    return response.json()["message"]
 
 
 @pytest.mark.parametrize("path", ["/predict/", "/predict", f"/predict/{NAME}/", f"/predict/{NAME}"])
@@ -300,7 +263,14 @@ def test_health_tells_what_is_live(service: Fixture, path: str) -> None:
 def test_the_reference_describes_every_field(service: Fixture) -> None:
     """OpenAPI has the two paths once each, the answer's fields with descriptions, and the documented errors."""
     reference = service.client.get("/openapi.json").json()
-    assert set(reference["paths"]) == {"/predict/", "/predict/{task}/", "/health"}
+    assert set(reference["paths"]) == {
+        "/predict/",
+        "/predict/{task}/",
+        "/health",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+    }
     answer = reference["components"]["schemas"]["Answer"]["properties"]
     assert set(answer) == FIELDS
     assert all("description" in field for field in answer.values())

@@ -13,6 +13,7 @@ from PIL.Image import Image
 from app.errors import BundleError
 from app.inference.bundle import DESCRIPTION, MODEL, Description, read_description
 from app.preprocess import contrast_of, read_image, to_batch
+from app.stopwatch import stage
 from app.tasks import Prediction
 
 BATCH = 16
@@ -74,8 +75,10 @@ class Recogniser:
 
     def _run(self, images: Sequence[Image]) -> Logits:
         try:
-            batch = to_batch(images, self.description.image)
-            logits = np.asarray(self._session.run(None, {self._input: batch})[0], np.float32)
+            with stage("preprocess"):
+                batch = to_batch(images, self.description.image)
+            with stage("infer"):
+                logits = np.asarray(self._session.run(None, {self._input: batch})[0], np.float32)
         except RUNTIME_ERRORS as error:
             message = f"the model does not take input as {DESCRIPTION} has it ({self.description.image}): {error}"
             raise BundleError(message) from error

@@ -16,6 +16,8 @@ from app.tasks import TASKS
 from app.webservice.answers import Answer, Health
 from app.webservice.envelope import Envelope
 from app.webservice.failures import DOCUMENTED, add_handlers
+from app.webservice.observing import Observer
+from app.webservice.operating import operating
 from app.webservice.service import Service
 
 logger = logging.getLogger(__name__)
@@ -45,12 +47,14 @@ def create_app(
 
     app = FastAPI(title="PenPress", description=ABOUT, lifespan=lifespan, redirect_slashes=False)
     app.state.service = service
+    app.include_router(operating(service))
     app.include_router(routes(service))
     app.add_middleware(
         Envelope,
         max_upload_bytes=settings.max_upload_bytes,
         max_pending_requests=settings.max_pending_requests,
     )
+    app.add_middleware(Observer, metrics=service.metrics)
     add_handlers(app)
     return app
 

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.webservice.failures import REQUEST_ID, error_response
+from app.webservice.observing import request_id as current_request_id
 
 MULTIPART_BYTES = 64 * 1024  # what boundaries, headers and other fields may add to the file
 SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -34,6 +35,7 @@ class Envelope:
         headers = Headers(scope=scope)
         request_id = sane_id(headers.get(REQUEST_ID))
         scope.setdefault("state", {})["request_id"] = request_id
+        current_request_id.set(request_id)
         answer = with_id(send, request_id)
         refusal = self._refuse(headers) if scope["method"] == "POST" else None
         if refusal:

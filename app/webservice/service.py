@@ -11,9 +11,11 @@ from app.errors import PredictionLogError
 from app.inference.production import Live, Production, Watch
 from app.prediction_log import Entry, PredictionLog
 from app.preprocess import read_image
+from app.stopwatch import measured, stage
 from app.tasks import Prediction
 from app.webservice.answers import Answer, Health, Limits, RefusedVersion, TaskHealth
 from app.webservice.failures import RequestError
+from app.webservice.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +32,7 @@ class Service:
         self.main = next(iter(productions))
         self.log = log
         self.watch = watch
+        self.metrics = Metrics(productions)
         self.log_problem: str | None = None
         self.started = time.monotonic()
 
@@ -48,10 +51,16 @@ class Service:
         """Recognise an upload and record the answer; raises InputError, RequestError or PredictionLogError."""
         live = self._live(task)
         self._check_size(data)
-        start = time.perf_counter()
-        prediction = live.predict([read_image(data, self.settings.max_pixels)])[0]
-        milliseconds = round((time.perf_counter() - start) * 1000, 3)
-        self._record(entry_of(prediction, live, data, request_id, milliseconds))
+        with measured() as stages:
+            start = time.perf_counter()
+            with stage("decode"):
+                image = read_image(data, self.settings.max_pixels)
+            prediction = live.predict([image])[0]
+            milliseconds = round((time.perf_counter() - start) * 1000, 3)
+            with stage("log"):
+                self._record(entry_of(prediction, live, data, request_id, milliseconds))
+        self.metrics.took(stages)
+        self.metrics.predicted(live.description.task, prediction)
         return Answer(
             predicted_class=prediction.label,
             confidence=prediction.confidence,
@@ -64,6 +73,17 @@ class Service:
             prediction_time_ms=milliseconds,
             request_id=request_id,
         )
+
+    def check(self) -> None:
+        """Raise RequestError or PredictionLogError when the main task could not be answered now."""
+        self._live(self.main)
+        try:
+            self.log.check()
+            self.log_problem = None
+        except PredictionLogError as error:
+            self._log_failed(error)
+            if self.settings.prediction_log_required:
+                raise
 
     def health(self) -> Health:
         """The state of the main task as that of the service, and of every other task that has a model."""

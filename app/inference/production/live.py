@@ -74,6 +74,7 @@ class Production:
         self.task = task
         self.live: Live | None = None
         self.problem: str | None = None
+        self.swaps = 0
         self._settings = settings
         self._settled = False
         self._cache = BundleCache(settings.bundle_cache / task.name)
@@ -148,6 +149,7 @@ class Production:
             note = Note(version=version.version, run_id=version.run_id, alias=version.alias, bundle=place)
             live = self._check(bundle, note)
             self._cache.keep(folder, note)
+            self.swaps += self.live is not None
             self.live, self._confirmed = live, key
             logger.info("%s: version %s is live", self.task.name, version.version)
         except (BundleError, InputError) as error:
