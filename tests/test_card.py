@@ -30,9 +30,10 @@ def report(*confidences: float) -> Report:
 
 def card_of(folder: Path, unseen: Report | None = None) -> list[str]:
     """The lines of a card."""
-    bundle = make_bundle(folder / "bundle")
+    bundle = make_bundle(folder / "bundle", figures={"milliseconds_per_image": 12.34})
     test = report(0.97, 0.3, 0.9, 0.92)
-    judgement = Judgement(read_description(bundle), report(0.99, 0.99), test, unseen, {"grey": report(0.9, 0.4)})
+    validation, plain, altered = report(0.99, 0.99), report(0.9, 0.9, 0.9, 0.3), {"grey": report(0.9, 0.4, 0.3, 0.9)}
+    judgement = Judgement(read_description(bundle), validation, test, unseen, plain, altered)
     write_card(bundle, judgement, OPTIONS)
     return (bundle / CARD).read_text().splitlines()
 
@@ -45,7 +46,10 @@ def card_of(folder: Path, unseen: Report | None = None) -> list[str]:
         "| validation | 2 | 1.0000 |",
         "| test | 4 | 0.7500 |",
         "| 0.95 | 0.2500 | 0.0000 |",
-        "| grey | 0.5000 |",
+        "| copy | images | accuracy | difference in points | ECE |",
+        "| unaltered | 4 | 0.7500 |  | ",
+        "| grey | 4 | 0.5000 | -25.0 | ",
+        "| ms/image (single images, median) | 12.3 |",
         "## Test split by source",
         "| archive | 2 | 1.0000 |",
         "| library | 2 | 0.5000 |",

@@ -116,6 +116,9 @@ def test_a_transfer_run_learns(transfer: Finished) -> None:
     assert figures["unseen_accuracy"] >= 0.9
     assert transfer.outcome.judgement.unseen
     assert transfer.outcome.judgement.unseen.count == 80
+    assert transfer.outcome.judgement.unaltered.count == transfer.outcome.judgement.altered["grey"].count == 4
+    assert figures["unaltered_accuracy"] == transfer.outcome.judgement.unaltered.accuracy
+    assert figures["milliseconds_per_image"] > 0
 
 
 def test_the_store_holds_the_figures_of_a_run(transfer: Finished) -> None:

@@ -3,7 +3,6 @@
 Knows only `predict`, never what is behind it.
 """
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -66,7 +65,7 @@ class Report(_Frozen):
     """All figures of one evaluation; precision, recall and F1 are means over the labels.
 
     `roc_auc` is not a number where all truths are alike. `confusion` has truths in rows. Only `evaluate` knows
-    `uncertain`, the share of answers that were flagged, and `milliseconds`, the median time for one image.
+    `uncertain`, the share of answers that were flagged.
     `reliability` has mean confidence, accuracy and count of every bin that is not empty. `truths` (label positions)
     and `probabilities` (of shape (count, labels)) are in the order of the cases; they are no part of the JSON.
     """
@@ -82,7 +81,6 @@ class Report(_Frozen):
     brier: float
     log_loss: float
     uncertain: float = 0.0
-    milliseconds: float = 0.0
     confusion: tuple[tuple[int, ...], ...]
     per_class: dict[str, ClassFigures]
     slices: dict[str, dict[str, SliceFigures]]
@@ -115,17 +113,14 @@ def evaluate(
     """
     truths = np.array([position_of(case.label, labels) for case in cases], np.int64)
     predictions: list[Prediction] = []
-    milliseconds: list[float] = []
     starts = range(0, len(cases), batch)
     for start in tqdm(starts, desc=progress, unit="batch", mininterval=2, disable=progress is None):
         images = [case.read() for case in cases[start : start + batch]]
-        began = time.perf_counter()
         predictions.extend(predict(images))
-        milliseconds.append((time.perf_counter() - began) * 1000 / len(images))
     rows = [[prediction.probabilities[label] for label in labels] for prediction in predictions]
     report = report_of(labels, truths, np.array(rows, np.float64).reshape(-1, len(labels)), slices_of(cases))
     flagged = sum(prediction.uncertain for prediction in predictions) / len(cases)
-    return report.model_copy(update={"uncertain": flagged, "milliseconds": float(np.median(milliseconds))})
+    return report.model_copy(update={"uncertain": flagged})
 
 
 def slices_of(cases: Sequence[Case]) -> dict[str, list[str]]:

@@ -16,7 +16,8 @@ def write_card(bundle: Path, judgement: Judgement, options: Mapping[str, object]
         "## Figures\n\nOf the exported model, run by the serving recogniser.\n\n" + table_of_splits(judgement),
         "## Confidence\n\nAnswers of the test split that are kept above a threshold, and their error rate.\n\n"
         + table_of_thresholds(judgement.test),
-        "## Altered copies\n\nThe same test images, altered.\n\n" + table_of_alterations(judgement),
+        "## Altered copies\n\nSome test images as they are, and the same ones altered.\n\n"
+        + table_of_alterations(judgement),
         *(f"## Test split by {name}\n\n" + table_of_slice(judgement.test, name) for name in judgement.test.slices),
         *unseen_sections(judgement),
         "## How it was trained\n\n" + table_of_options(options),
@@ -41,6 +42,7 @@ Temperature {description.temperature:.3f}; an answer below {description.uncertai
 | data | {origin.data} |
 | data fingerprint | {origin.data_fingerprint} |
 | MLflow run | {origin.run_id} |
+| ms/image (single images, median) | {description.figures.get("milliseconds_per_image", float("nan")):.1f} |
 | sha256 | {description.sha256} |"""
 
 
@@ -68,9 +70,17 @@ def table_of_thresholds(report: Report) -> str:
 
 
 def table_of_alterations(judgement: Judgement) -> str:
-    """Accuracy and calibration on altered copies."""
-    rows = [f"| {name} | {copy.accuracy:.4f} | {copy.ece:.4f} |" for name, copy in judgement.altered.items()]
-    return "\n".join(["| copy | accuracy | ECE |\n|---|---:|---:|", *rows])
+    """Accuracy and calibration on altered copies, with the difference to the same images unaltered."""
+    rows = [row_of_copy("unaltered", judgement.unaltered, "")]
+    for name, copy in judgement.altered.items():
+        points = 100 * (copy.accuracy - judgement.unaltered.accuracy)
+        rows.append(row_of_copy(name, copy, f"{points:+.1f}"))
+    return "\n".join(["| copy | images | accuracy | difference in points | ECE |\n|---|---:|---:|---:|---:|", *rows])
+
+
+def row_of_copy(name: str, report: Report, points: str) -> str:
+    """One row of the table of altered copies."""
+    return f"| {name} | {report.count} | {report.accuracy:.4f} | {points} | {report.ece:.4f} |"
 
 
 def table_of_slice(report: Report, name: str) -> str:

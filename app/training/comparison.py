@@ -15,6 +15,7 @@ from app.errors import PenPressError
 from app.inference.registry import Registry, RunSummary
 from app.tasks import DEFAULT, TASKS
 
+MILLISECONDS = "ms/image (single images, median)"
 COLUMNS = {
     "accuracy": "test_accuracy",
     "F1": "test_f1",
@@ -22,10 +23,10 @@ COLUMNS = {
     "ECE": "test_ece",
     "unseen": "unseen_accuracy",
     "parameters": "parameters",
-    "ms/image": "milliseconds_per_image",
+    MILLISECONDS: "milliseconds_per_image",
     "minutes": "training_minutes",
 }
-DIGITS = {"parameters": 0, "ms/image": 1, "minutes": 1}
+DIGITS = {"parameters": 0, MILLISECONDS: 1, "minutes": 1}
 
 
 def render_comparison(runs: Sequence[RunSummary]) -> str:

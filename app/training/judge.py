@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from app.evaluate import ALTERATIONS, Case, Report, altered, evaluate
 from app.inference.bundle import Description
+from app.inference.promotion import milliseconds_each
 from app.inference.recogniser import BATCH, Recogniser
 from app.training.dataset import Item
 from app.training.export import fit_temperature, record_probes
@@ -19,12 +20,16 @@ CALIBRATED = 2000
 
 @dataclass(frozen=True)
 class Judgement:
-    """Reports of a finished bundle; `unseen` is None where no source was left out."""
+    """Reports of a finished bundle; `unseen` is None where no source was left out.
+
+    `altered` has a report for every alteration of the same images, which `unaltered` is about.
+    """
 
     description: Description
     validation: Report
     test: Report
     unseen: Report | None
+    unaltered: Report
     altered: dict[str, Report]
 
 
@@ -67,12 +72,13 @@ def judge(bundle: Path, splits: Splits, judged: int) -> Judgement:
     test = report([item.case() for item in splits.test], "test")
     unseen = report([item.case() for item in splits.unseen], "unseen") if splits.unseen else None
     cases = [item.case() for item in pick(splits.test, judged)]
+    unaltered = report(cases, "unaltered")
     copies = {name: report(altered(cases, name), name) for name in ALTERATIONS}
     figures = {
         **validation.figures("validation"),
         **test.figures("test"),
         **(unseen.figures("unseen") if unseen else {}),
-        **{f"{name}_accuracy": copy.accuracy for name, copy in copies.items()},
-        "milliseconds_per_image": test.milliseconds,
+        **{f"{name}_accuracy": copy.accuracy for name, copy in {"unaltered": unaltered, **copies}.items()},
+        "milliseconds_per_image": milliseconds_each([recogniser], cases)[0],
     }
-    return Judgement(record_probes(bundle, figures=figures), validation, test, unseen, copies)
+    return Judgement(record_probes(bundle, figures=figures), validation, test, unseen, unaltered, copies)

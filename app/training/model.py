@@ -157,7 +157,7 @@ def freeze(network: Network, trained_blocks: int | None) -> None:
     blocks = blocks_of(network)
     network.requires_grad_()
     for block in [] if trained_blocks is None else blocks[: max(0, len(blocks) - trained_blocks)]:
-        block.requires_grad_(False)
+        block.requires_grad_(requires_grad=False)
 
 
 def set_training(network: Network) -> None:

@@ -172,7 +172,7 @@ def write_reports(folder: Path, judgement: Judgement) -> Path:
     """Write every report of the judgement as JSON: figures, confusion, slices, thresholds."""
     folder.mkdir(exist_ok=True)
     reports = {"validation": judgement.validation, "test": judgement.test, "unseen": judgement.unseen}
-    for name, report in (reports | judgement.altered).items():
+    for name, report in (reports | {"unaltered": judgement.unaltered} | judgement.altered).items():
         if report:
             (folder / f"{name}.json").write_text(report.model_dump_json(indent=2), encoding="utf-8")
     return folder

@@ -4,7 +4,15 @@
 running service: that watches the alias. The command line is `app/inference/model_registry_prod_experiments.py`.
 """
 
-from app.inference.promotion.comparison import Comparison, Figures, compare, held_out_cases, judge, table
+from app.inference.promotion.comparison import (
+    Comparison,
+    Figures,
+    compare,
+    held_out_cases,
+    judge,
+    milliseconds_each,
+    table,
+)
 from app.inference.promotion.gate import Choice, Outcome, promote, roll_back
 
 __all__ = [
@@ -15,6 +23,7 @@ __all__ = [
     "compare",
     "held_out_cases",
     "judge",
+    "milliseconds_each",
     "promote",
     "roll_back",
     "table",

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from PIL.Image import Image
-
 from app.data.manifest import FILE_NAME, Sample, read_listed, read_manifest
 from app.evaluate import Case, evaluate
 from app.inference.recogniser import Recogniser
@@ -70,7 +68,7 @@ def compare(candidate: Recogniser, live: Recogniser, cases: Sequence[Case], gate
     labels = candidate.description.labels
     named = {"candidate": candidate, "live": live}
     reports = [evaluate(each.predict, cases, labels, progress=name) for name, each in named.items()]
-    times = interleaved_milliseconds((candidate, live), [case.read() for case in spread(cases, TIMED)])
+    times = milliseconds_each((candidate, live), cases)
     new, old = (
         Figures(report.accuracy, report.ece, milliseconds) for report, milliseconds in zip(reports, times, strict=True)
     )
@@ -103,8 +101,12 @@ def slowest(live: Figures, gate: Gate) -> float:
     return max(live.milliseconds * gate.latency_ratio, live.milliseconds + UNNOTICED)
 
 
-def interleaved_milliseconds(recognisers: Sequence[Recogniser], images: Sequence[Image]) -> list[float]:
-    """Measure the median milliseconds of each recogniser, image by image in turn, so that a busy moment hits all."""
+def milliseconds_each(recognisers: Sequence[Recogniser], cases: Sequence[Case]) -> list[float]:
+    """Measure the median milliseconds that each recogniser takes for a single image, on 50 of *cases*.
+
+    They take turns at every image, so that a busy moment hits all of them.
+    """
+    images = [case.read() for case in spread(cases, TIMED)]
     taken: list[list[float]] = [[] for _ in recognisers]
     for recogniser in recognisers:
         recogniser.predict(images[:1])  # the first run of a session also allocates
