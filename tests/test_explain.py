@@ -21,6 +21,7 @@ from app.training.explain import (
     explain_uncertain,
     last_convolution,
     main,
+    occlude,
     overlay,
     undo_fit,
 )
@@ -145,6 +146,29 @@ def test_undoing_the_fit_gives_the_image_back(width: int, height: int, fit: str)
     back = undo_fit(to_array(image, spec)[0], image.size, spec)
     assert back.shape == (height, width)
     assert np.abs(back - np.asarray(image, float)).mean() < 4
+
+
+class Counting(nn.Module):
+    """A network that is blind, and notes how many images it gets at once."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        super().__init__()
+        self.batches: list[int] = []
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Note the number of images and answer with two logits for each."""
+        self.batches.append(len(images))
+        return images.flatten(1)[:, :2]
+
+
+def test_occlusion_takes_few_copies_and_few_passes() -> None:
+    """At the size of the shipped model 62 copies are tried, eight at once, besides the image itself."""
+    network = Counting()
+    occlude(LogOdds(network), torch.rand(1, 1, 64, 512), 0)
+    assert sum(network.batches) == 62 + 1
+    assert max(network.batches) == 8
+    assert len(network.batches) == 1 + 8
 
 
 def test_a_frozen_network_is_explained_too(network: Network) -> None:
