@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from fastapi.openapi.docs import get_swagger_ui_html
 
 from app.config import PREFIX, Settings
 from app.inference.recogniser import Recogniser
@@ -121,6 +122,12 @@ def test_every_field_of_an_answer_is_documented(model: type[Answer | Health | Ta
     """The service reference has a row for every field that a client gets."""
     documented = {name.strip("` ") for row in rows_of(text_of("service.md")) for name in row[0].split(",")}
     assert set(model.model_fields) <= documented
+
+
+def test_which_reference_needs_the_web_is_told() -> None:
+    """The interactive page loads scripts from elsewhere, the service reference says so and names what does not."""
+    assert 'src="https://' in bytes(get_swagger_ui_html(openapi_url="/openapi.json", title="x").body).decode()
+    assert "`/docs` needs the web" in text_of("service.md")
 
 
 def test_every_field_of_the_log_is_documented() -> None:

@@ -75,7 +75,7 @@ def on_known(request: Request, error: PenPressError) -> JSONResponse:
 
 def on_http(request: Request, error: HTTPException) -> JSONResponse:
     """Answer what the framework refuses: unknown paths, wrong methods, broken multipart bodies."""
-    message = f"{request.method} {request.url.path}: {error.detail}; the paths are listed at /docs"
+    message = f"{request.method} {request.url.path}: {error.detail}; the paths are listed at /openapi.json"
     code = CODES.get(error.status_code, "bad_request")
     return error_response(error.status_code, code, message, request.state.request_id, error.headers)
 
