@@ -29,9 +29,10 @@ def test_figures_have_the_digits_of_their_kind() -> None:
 
 
 def test_every_row_is_as_wide_as_the_head() -> None:
-    """Markdown needs as many cells in every row, the rule under the head included."""
+    """Markdown needs as many cells in every row, the rule under the head included; times say how they are measured."""
     lines = render_comparison([run("net", test_accuracy=0.9)]).splitlines()
     assert len({line.count("|") for line in lines}) == 1
+    assert "| ms/image (single images, median) |" in lines[0]
 
 
 @pytest.mark.parametrize(("arguments", "rows"), [([], 2), (["--experiments", "first"], 1)])
