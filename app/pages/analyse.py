@@ -1,0 +1,135 @@
+"""Analyses a page: finds its lines, has each recognised, and draws the answer for the whole page from them.
+
+Knows the recogniser only as `predict`. Reads no files and knows nothing of HTTP.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from app.pages.segment import Box, Found, Line
+from app.pages.upright import Matrix, Upright, put_right
+from app.tasks import Predict, Prediction
+
+MARGIN = 0.3  # of the height of a line's box, around it: what people leave when they cut out a line
+REAL_SHARE = 0.06  # of the writing, from which on a second kind makes a page mixed
+SURE = 0.9  # confidence of a line that may make a page mixed
+STRIP = 3.0  # widths of the pieces of a polygon, in core heights
+
+Point = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class PageLine:
+    """A line of a page: its place in pixels of the upload, what was recognised, and how much writing it is."""
+
+    box: Box
+    polygon: tuple[Point, ...]
+    prediction: Prediction
+    weight: float
+
+
+@dataclass(frozen=True)
+class Page:
+    """What is on a page, in pixels of the upload. `label` is None when no text was found.
+
+    `shares` is how much of the writing each label has, by area; `confidence` is the share of the page's label with
+    every line weighted by its own confidence. `orientation` and `skew` say how the page was turned, in degrees
+    counterclockwise, before its lines were read.
+    """
+
+    width: int
+    height: int
+    orientation: int
+    skew: float
+    lines: tuple[PageLine, ...]
+    label: str | None
+    confidence: float
+    mixed: bool
+    shares: Mapping[str, float]
+    counts: Mapping[str, int]
+
+
+def analyse(image: Image.Image, predict: Predict, labels: Sequence[str]) -> Page:
+    """Find the lines of a page (RGB, any size), recognise each, and answer for the whole page."""
+    upright = put_right(image)
+    crops = [crop_of(upright.pixels, line.box) for line in upright.found.lines]
+    predictions = predict(crops) if crops else []
+    lines = tuple(
+        page_line(line, prediction, upright, image.size)
+        for line, prediction in zip(upright.found.lines, predictions, strict=True)
+    )
+    return summarise(lines, labels, upright, image.size)
+
+
+def crop_of(pixels: NDArray[np.uint8], box: Box) -> Image.Image:
+    """Cut out a box with a margin."""
+    margin = round(MARGIN * (box[3] - box[1]))
+    left, top = max(0, box[0] - margin), max(0, box[1] - margin)
+    return Image.fromarray(pixels[top : box[3] + margin, left : box[2] + margin])
+
+
+def page_line(line: Line, prediction: Prediction, upright: Upright, size: tuple[int, int]) -> PageLine:
+    """A line in the pixels of the upload."""
+    polygon = moved(outline_of(line, upright.found), upright.back, size)
+    corners = [(line.box[x], line.box[y]) for x, y in ((0, 1), (2, 1), (2, 3), (0, 3))]
+    x, y = zip(*moved(corners, upright.back, size), strict=True)
+    if not upright.skew:
+        polygon_box = (min(x), min(y), max(x), max(y))
+    else:
+        across, down = zip(*polygon, strict=True)
+        polygon_box = (min(across), min(down), max(across), max(down))
+    weight = float((line.box[2] - line.box[0]) * line.core)
+    return PageLine(polygon_box, tuple(polygon), prediction, weight)
+
+
+def outline_of(line: Line, found: Found) -> list[Point]:
+    """The upper edge of a line's ink from left to right, then the lower one back."""
+    left, top, right, bottom = line.box
+    own = found.owner[top:bottom, left:right] == line.number
+    step = max(8, round(STRIP * line.core))
+    upper, lower = [], []
+    for start in range(0, right - left, step):
+        rows = np.flatnonzero(own[:, start : start + step].any(axis=1))
+        if rows.size:
+            ends = (left + start, min(right, left + start + step))
+            upper += [(x, top + int(rows[0])) for x in ends]
+            lower += [(x, top + int(rows[-1]) + 1) for x in ends]
+    return upper + lower[::-1]
+
+
+def moved(points: Sequence[Point], back: Matrix, size: tuple[int, int]) -> list[Point]:
+    """Points of the upright page in pixels of the upload, within it."""
+    x, y, _ = back @ np.array([(*point, 1) for point in points]).T
+    across, down = x.round().clip(0, size[0]).astype(int), y.round().clip(0, size[1]).astype(int)
+    return [(int(a), int(b)) for a, b in zip(across, down, strict=True)]
+
+
+def summarise(lines: tuple[PageLine, ...], labels: Sequence[str], upright: Upright, size: tuple[int, int]) -> Page:
+    """The answer for a page from those for its lines."""
+    total = sum(line.weight for line in lines) or 1.0
+    soft = {
+        label: sum(line.weight * line.prediction.probabilities[label] for line in lines) / total for label in labels
+    }
+    shares = dict.fromkeys(labels, 0.0)
+    sure = dict.fromkeys(labels, 0.0)
+    for line in lines:
+        shares[line.prediction.label] += line.weight / total
+        sure[line.prediction.label] += line.weight / total * (line.prediction.confidence >= SURE)
+    label = max(soft, key=soft.__getitem__) if lines else None
+    return Page(
+        width=size[0],
+        height=size[1],
+        orientation=upright.orientation,
+        skew=round(upright.skew, 1),
+        lines=lines,
+        label=label,
+        confidence=soft[label] if label else 0.0,
+        mixed=sum(share >= REAL_SHARE for share in sure.values()) > 1,
+        shares=shares,
+        counts={label: Counter(line.prediction.label for line in lines)[label] for label in labels},
+    )

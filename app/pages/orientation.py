@@ -1,0 +1,140 @@
+"""Tells how a page lies: turned by a quarter, a half or three quarters, and skewed by up to 15 degrees.
+
+Lines of text make the sums of ink along them rise and fall sharply, in one direction only. Which side is up is told by
+the letters: in Latin script more of them reach above the small letters than below.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from app.pages.ink import Mask
+from app.pages.segment import Found
+
+Positions = NDArray[np.int64]
+
+SIDE = 640  # pixels of the longer side on which directions are tried
+MOST_DEGREES = 15.0
+COARSE, FINE = 1.0, 0.2  # degrees
+STRAIGHT = 0.4  # less skew is left as it is
+SIZES = (
+    1.5,
+    2.2,
+    3.2,
+    4.5,
+    6.5,
+    10.0,
+    15.0,
+    22.0,
+)  # of writing, as the deviation of the blur across lines in pixels of the small image
+ALONG = 8.0
+LONG_LINE, STRIP, LEAST_IN_STRIP = 6.0, 8.0, 40
+LARGEST, SMALLEST, LEAST_INK = 260, 3, 14  # of a letter or word, in pixels
+
+
+@dataclass(frozen=True)
+class Direction:
+    """How a page lies.
+
+    `lies_down`: its lines run down. `skew`: by how many degrees its lines fall once it is turned counterclockwise by a
+    quarter. `sigma`: half the height of its small letters, in pixels. `turned`: it then stands on its head.
+    """
+
+    lies_down: bool
+    skew: float
+    sigma: float
+    turned: bool = False
+
+    @property
+    def orientation(self) -> int:
+        """The degrees counterclockwise by which the page must be turned: 0, 90, 180 or 270."""
+        return 90 * self.lies_down + 180 * self.turned
+
+
+def direction_of(mask: Mask) -> Direction:
+    """Find out how a page lies by its ink."""
+    scale = min(1.0, SIDE / max(mask.shape))
+    shrunk = cv2.resize(letters_of(mask) * 255, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    letters = np.asarray(shrunk, np.uint8)
+    tried = []
+    for view in (letters, np.ascontiguousarray(np.rot90(letters))):
+        skew = skew_of(view)
+        tried.append((*evenness(turned_by(view, skew)), skew))
+    lies_down = tried[1][0] > tried[0][0]
+    _, sigma, skew = tried[lies_down]
+    return Direction(lies_down, skew if abs(skew) >= STRAIGHT else 0.0, sigma / scale)
+
+
+def letters_of(mask: Mask) -> Mask:
+    """The components of ink that may be letters or words: no specks, edges, pictures."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    width, height, area = (stats[:, column] for column in (cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT, cv2.CC_STAT_AREA))
+    kept = (np.maximum(width, height) < LARGEST) & (np.minimum(width, height) >= SMALLEST) & (area >= LEAST_INK)
+    kept[0] = False
+    return np.asarray(kept.astype(np.uint8)[labels], np.uint8)
+
+
+def skew_of(small: Mask) -> float:
+    """The degrees by which lines that run across fall: those under which the sums of ink along them are sharpest."""
+    y, x = np.nonzero(small > 60)  # noqa: PLR2004 - a quarter of a pixel is ink
+    if not len(y):
+        return 0.0
+    weights = small[y, x].astype(np.float64)
+    coarse = np.arange(-MOST_DEGREES, MOST_DEGREES + COARSE, COARSE)
+    first = max(coarse, key=lambda degrees: sharpness(x, y, weights, degrees))
+    fine = np.arange(first - COARSE, first + COARSE + FINE, FINE)
+    return float(max(fine, key=lambda degrees: sharpness(x, y, weights, degrees)))
+
+
+def sharpness(x: Positions, y: Positions, weights: NDArray[np.float64], degrees: float) -> float:
+    """How sharply the sums of ink rise and fall across lines that fall by *degrees*."""
+    radians = np.deg2rad(degrees)
+    level = y * np.cos(radians) - x * np.sin(radians)
+    sums = np.bincount((level - level.min()).astype(np.int64), weights)
+    return float((np.diff(sums) ** 2).sum())
+
+
+def turned_by(pixels: Mask, degrees: float, ground: int = 0) -> Mask:
+    """Turn an image counterclockwise about its middle, within its frame."""
+    height, width = pixels.shape[:2]
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1.0)
+    return np.asarray(cv2.warpAffine(pixels, matrix, (width, height), borderValue=ground), np.uint8)
+
+
+def evenness(small: Mask) -> tuple[float, float]:
+    """How much of the ink lies on long ridges across, and the size of writing for which that is most."""
+    ink = (small / 255).astype(np.float32)
+    return max((energy_of_ridges(ink, sigma), sigma) for sigma in SIZES)
+
+
+def energy_of_ridges(ink: NDArray[np.float32], sigma: float) -> float:
+    """The sum of the squared curvature across ridges of one size."""
+    shrink = max(1, round(sigma / 2))
+    small = cv2.resize(ink, None, fx=1 / shrink, fy=1 / shrink, interpolation=cv2.INTER_AREA) if shrink > 1 else ink
+    across = sigma / shrink
+    blurred = cv2.GaussianBlur(small, (0, 0), sigmaX=across * ALONG, sigmaY=across)
+    curvature = cv2.filter2D(blurred, cv2.CV_32F, np.array([[1], [-2], [1]], np.float32)) * (-across * across)
+    return float((np.maximum(curvature, 0) ** 2).sum()) * shrink**2
+
+
+def is_upside_down(found: Found) -> bool:
+    """Whether the lines stand on their heads: more ink reaches below the small letters than above them."""
+    rows, columns = np.nonzero(found.owner)
+    numbers = found.owner[rows, columns]
+    cores = np.zeros(int(found.owner.max()) + 1)
+    lines = [line for line in found.lines if line.box[2] - line.box[0] > LONG_LINE * line.core]
+    for line in lines:
+        cores[line.number] = line.core
+    kept = cores[numbers] > 0
+    if not kept.any():
+        return False
+    rows, columns, numbers = rows[kept], columns[kept], numbers[kept]
+    core = cores[numbers]
+    strips = numbers.astype(np.int64) * 4096 + (columns / (STRIP * core)).astype(np.int64)
+    _, strip = np.unique(strips, return_inverse=True)
+    count = np.bincount(strip)
+    away = (rows - (np.bincount(strip, rows) / count)[strip]) / core
+    lean = np.bincount(strip, away**3) / np.maximum(np.bincount(strip, away**2), 1e-9)
+    return float(np.median(lean[count > LEAST_IN_STRIP])) > 0

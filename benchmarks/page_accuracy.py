@@ -1,0 +1,148 @@
+"""Measures the analysis of whole pages with known lines, by kind of page, by source, turned and altered.
+
+    python -m benchmarks.page_accuracy --pages DIR --split test
+    python -m benchmarks.page_accuracy --pages DIR --split test --turned --altered --bundle BUNDLE
+
+DIR holds page images and `pages.jsonl` (see `app/pages/judge.py`). Uses the shipped bundle unless another is named.
+"""
+
+import argparse
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from app.config import Settings
+from app.evaluate import metrics
+from app.evaluate.alterations import grey, half_size, jpeg_30
+from app.inference.recogniser import Recogniser
+from app.pages import Page, analyse
+from app.pages.judge import Figures, Sample, class_of, judge, read_samples
+from app.tasks import DOCUMENT_TYPE
+
+Change = Callable[[Image.Image], Image.Image]
+HEAD = (
+    "| pages | count | page class | lines found, F1 | found and rightly classed, F1 | ECE of lines |\n"
+    "|---|---:|---:|---:|---:|---:|\n"
+)
+
+
+def yellowed(image: Image.Image) -> Image.Image:
+    """On yellowed paper."""
+    return Image.fromarray((np.asarray(image) * np.array([0.95, 0.85, 0.62])).astype(np.uint8))
+
+
+def shadowed(image: Image.Image) -> Image.Image:
+    """With a shadow that falls across from one corner and takes half of the light."""
+    y, x = np.mgrid[0 : image.height, 0 : image.width]
+    light = 1 - 0.5 / (1 + np.exp((x / image.width + y / image.height - 1) * 12))
+    return Image.fromarray((np.asarray(image) * light[..., None]).astype(np.uint8))
+
+
+def blurred(image: Image.Image) -> Image.Image:
+    """A little out of focus."""
+    return image.filter(ImageFilter.GaussianBlur(1.5))
+
+
+ALTERED: dict[str, Change] = {
+    "JPEG 30": jpeg_30,
+    "half size": half_size,
+    "grey": grey,
+    "yellowed": yellowed,
+    "shadow across": shadowed,
+    "blurred": blurred,
+}
+TURNS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
+
+
+def row(name: str, figures: Figures) -> str:
+    """A line of the table."""
+    confidence, right = np.array(figures.confidences or [(0.0, 0.0)]).T
+    ece = metrics.expected_calibration_error(right.astype(bool), confidence)
+    return (
+        f"| {name} | {figures.pages} | {figures.accuracy:.3f} | {figures.found_f1:.3f} | {figures.line_f1:.3f} "
+        f"| {ece:.3f} |\n"
+    )
+
+
+def measure(samples: Sequence[Sample], analysis: Callable[[Image.Image], Page]) -> list[Page]:
+    """Write the table of unaltered pages, the wrong ones, and the time; returns what was found."""
+    groups: dict[str, Figures] = defaultdict(Figures)
+    pages, wrong, reading, analysing = [], [], 0.0, 0.0
+    for sample in samples:
+        start = time.process_time()
+        image = sample.read()
+        reading += time.process_time() - start
+        start = time.process_time()
+        page = analysis(image)
+        analysing += time.process_time() - start
+        figures = judge(sample, image, page)
+        for name in ("all", sample.label, sample.source):
+            groups[name].add(figures)
+        if class_of(page) != sample.label:
+            wrong.append(f"{sample.path.name}: {sample.label}, answered {class_of(page)} {dict(page.counts)}\n")
+        pages.append(page)
+    sys.stdout.write(HEAD + "".join(row(name, figures) for name, figures in groups.items()))
+    sys.stdout.write("\nPages with another class:\n" + "".join(wrong))
+    count = max(1, len(samples))
+    sys.stdout.write(
+        f"\nProcessor time a page: {analysing / count:.3f} s, {analysing / reading:.1f} times that of decoding\n"
+    )
+    return pages
+
+
+def measure_turned(samples: Sequence[Sample], pages: Sequence[Page], analysis: Callable[[Image.Image], Page]) -> None:
+    """Write how often the class of a page stays when it is turned, and how often the turn is found."""
+    sys.stdout.write("\n| turned by | class unchanged | turn found |\n|---|---:|---:|\n")
+    for degrees, turn in TURNS.items():
+        turned = [analysis(sample.read().transpose(turn)) for sample in samples]
+        same = [class_of(a) == class_of(b) for a, b in zip(turned, pages, strict=True)]
+        found = [(a.orientation - b.orientation + degrees) % 360 == 0 for a, b in zip(turned, pages, strict=True)]
+        sys.stdout.write(f"| {degrees} | {np.mean(same):.3f} | {np.mean(found):.3f} |\n")
+        sys.stdout.flush()
+
+
+def measure_altered(samples: Sequence[Sample], analysis: Callable[[Image.Image], Page]) -> None:
+    """Write the table of altered copies; boxes of the half-sized copy are compared at the full size."""
+    sys.stdout.write("\n" + HEAD)
+    for name, change in ALTERED.items():
+        total = Figures()
+        for sample in samples:
+            image = change(sample.read())
+            page = analysis(image)
+            if name == "half size":
+                total.add(Figures(pages=1, right_pages=int(class_of(page) == sample.label)))
+            else:
+                total.add(judge(sample, image, page))
+        sys.stdout.write(row(name, total))
+        sys.stdout.flush()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pages", type=Path, required=True, help="folder with pages.jsonl and the images")
+    parser.add_argument("--split", help="train, validation or test (default: all)")
+    parser.add_argument("--bundle", type=Path, help="another bundle than the shipped one")
+    parser.add_argument("--turned", action="store_true", help="also turned by 90, 180 and 270 degrees")
+    parser.add_argument("--altered", action="store_true", help="also altered copies")
+    options = parser.parse_args(arguments)
+    bundle = options.bundle or Settings().embedded / DOCUMENT_TYPE.name
+    recogniser = Recogniser.load(bundle, threads=1)
+    analysis = partial(analyse, predict=recogniser.predict, labels=recogniser.description.labels)
+    samples = read_samples(options.pages, options.split, dict(DOCUMENT_TYPE.same_as))
+    pages = measure(samples, analysis)
+    if options.turned:
+        measure_turned(samples, pages, analysis)
+    if options.altered:
+        measure_altered(samples, analysis)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
