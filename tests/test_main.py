@@ -2,27 +2,16 @@
 
 import http.client
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
-import threading
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from app.main import listen, main
-from tests.bundles import LIGHT, make_bundle, picture
-from tests.stores import settings_in
-
-
-def free_port() -> int:
-    """A port that nothing listens on at the moment."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+from tests.bundles import LIGHT, picture
+from tests.processes import running
 
 
 def test_help_says_how_to_set_the_port(capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,29 +55,12 @@ def test_ipv6_addresses_are_understood() -> None:
 
 def test_the_service_starts_answers_and_ends_on_a_signal(tmp_path: Path) -> None:
     """A real process answers health and a prediction, writes its log line, and ends in good order on Ctrl-C."""
-    settings = settings_in(tmp_path)
-    make_bundle(settings.embedded / "document_type")
-    port = free_port()
-    environment = os.environ | {
-        "PORT": str(port),
-        "MLFLOW_TRACKING_URI": settings.mlflow_tracking_uri,
-        "PENPRESS_ARTIFACT_ROOT": str(settings.artifact_root),
-        "PENPRESS_EMBEDDED": str(settings.embedded),
-        "PENPRESS_BUNDLE_CACHE": str(settings.bundle_cache),
-        "PENPRESS_PREDICTION_LOG": str(settings.prediction_log),
-    }
-    command = [sys.executable, "-m", "app.main"]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
-        assert process.stdout is not None
-        try:
-            assert any("Application startup complete" in json.loads(line)["message"] for line in process.stdout)
-            threading.Thread(target=process.stdout.read).start()  # an unread pipe would hold the service up
-            answer = post(port, picture(LIGHT))
-        finally:
-            process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+    with running(tmp_path) as process:
+        answer = post(process.port, picture(LIGHT))
+        process.popen.send_signal(signal.SIGINT)
+        assert process.popen.wait(30) == 0
     assert answer["predicted_class"] == "printed"
-    (line,) = settings.prediction_log.read_text("utf-8").splitlines()
+    (line,) = process.settings.prediction_log.read_text("utf-8").splitlines()
     assert json.loads(line)["request_id"] == answer["request_id"]
 
 

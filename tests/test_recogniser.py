@@ -1,5 +1,8 @@
 """The recogniser: order, calibration, uncertainty, probes, models that do not fit, and threads."""
 
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -163,3 +166,10 @@ def test_softmax_withstands_large_logits() -> None:
     """Very large and very small logits give probabilities, not overflow."""
     rows = softmax(np.array([[1e4, -1e4], [0, 0]], np.float32))
     np.testing.assert_allclose(rows, [[1, 0], [0.5, 0.5]])
+
+
+def test_onnxruntime_tells_nobody(tmp_path: Path) -> None:
+    """A process that recognises leaves nothing in the home folder: onnxruntime would collect there what it sends."""
+    command = [sys.executable, "-c", "import app.inference.recogniser"]
+    subprocess.run(command, env=os.environ | {"HOME": str(tmp_path)}, check=True)  # noqa: S603 - our own code
+    assert list(tmp_path.rglob("*")) == []

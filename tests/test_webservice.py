@@ -223,7 +223,7 @@ def test_what_nobody_foresaw_is_a_500_with_the_request_id(service: Fixture, capl
 
 
 def test_one_request_too_many_is_told_to_wait(tmp_path: Path) -> None:
-    """Above the limit of uploads in hand there is a 429 at once, while health still answers."""
+    """Above the limit of uploads in hand there is a 503 at once, while health still answers; then all is as before."""
     entered, release = threading.Event(), threading.Event()
 
     def slow(_: object) -> list[Prediction]:
@@ -238,7 +238,9 @@ def test_one_request_too_many_is_told_to_wait(tmp_path: Path) -> None:
         first = threading.Thread(target=lambda: statuses.append(service.post(picture()).status_code))
         first.start()
         assert entered.wait(30)
-        check_error(service.post(picture()), 429, "too_many_requests")
+        refused = service.post(picture())
+        check_error(refused, 503, "overloaded")
+        assert refused.headers["Retry-After"] == "1"
         assert service.client.get("/health").status_code == 200
         release.set()
         first.join(30)

@@ -1,12 +1,11 @@
 """The FastAPI application: routes, lifespan, and how the parts are put together."""
 
 import logging
-import os
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-from anyio import CapacityLimiter, to_thread
+from anyio import to_thread
 from fastapi import APIRouter, FastAPI, Request, Response, UploadFile
 
 from app.config import Settings
@@ -19,6 +18,7 @@ from app.webservice.failures import DOCUMENTED, add_handlers
 from app.webservice.observing import Observer
 from app.webservice.operating import operating
 from app.webservice.service import Service
+from app.webservice.workers import Workers
 
 logger = logging.getLogger(__name__)
 
@@ -38,35 +38,39 @@ def create_app(
     watch = Watch(productions.values(), open_store or open_registry(settings), settings.alias_poll_seconds)
     service = Service(settings, productions, log or PredictionFile(settings.prediction_log), watch)
 
+    workers = Workers(settings.time_limit_seconds)
+    service.metrics.gauge("penpress_queue_depth", "images that wait for a thread", workers.queued)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         logger.info("settings %s", without_passwords(settings.model_dump_json()))
         await to_thread.run_sync(service.start, PATIENCE_SECONDS)
         yield
+        workers.stop()
         await to_thread.run_sync(watch.stop)
 
     app = FastAPI(title="PenPress", description=ABOUT, lifespan=lifespan, redirect_slashes=False)
     app.state.service = service
     app.include_router(operating(service))
-    app.include_router(routes(service))
+    app.include_router(routes(service, workers))
     app.add_middleware(
         Envelope,
         max_upload_bytes=settings.max_upload_bytes,
         max_pending_requests=settings.max_pending_requests,
+        time_limit_seconds=settings.time_limit_seconds,
     )
     app.add_middleware(Observer, metrics=service.metrics)
     add_handlers(app)
     return app
 
 
-def routes(service: Service) -> APIRouter:
+def routes(service: Service, workers: Workers) -> APIRouter:
     """The paths of the service, each with and without its last slash."""
     router = APIRouter()
-    limiter = CapacityLimiter(os.cpu_count() or 1)  # more images at once would only take more memory
 
     async def recognise(task: str, file: UploadFile, request: Request) -> Answer:
         data = await file.read()
-        return await to_thread.run_sync(service.answer, task, data, request.state.request_id, limiter=limiter)
+        return await workers.run(service.answer, task, data, request.state.request_id)
 
     async def predict(request: Request, file: UploadFile) -> Answer:
         """Tell what kind of writing an image shows."""

@@ -21,6 +21,7 @@ CODES = {
     400: "bad_request",
     404: "not_found",
     405: "method_not_allowed",
+    408: "upload_timed_out",
     413: "too_large",
     415: "not_an_image",
     422: "invalid_request",
@@ -28,7 +29,7 @@ CODES = {
     503: "unavailable",
 }
 DOCUMENTED: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorAnswer} for status in (400, 404, 413, 415, 422, 429, 503)
+    status: {"model": ErrorAnswer} for status in (400, 404, 408, 413, 415, 422, 429, 503)
 }
 
 
