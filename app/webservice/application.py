@@ -13,6 +13,7 @@ from app.inference.production import OpenStore, Production, Watch, open_registry
 from app.prediction_log import PredictionFile, PredictionLog
 from app.tasks import TASKS
 from app.webservice.answers import Answer, Health
+from app.webservice.batch import batching
 from app.webservice.envelope import Envelope
 from app.webservice.failures import DOCUMENTED, add_handlers
 from app.webservice.observing import Observer
@@ -52,6 +53,7 @@ def create_app(
     app = FastAPI(title="PenPress", description=ABOUT, lifespan=lifespan, redirect_slashes=False)
     app.state.service = service
     app.include_router(operating(service))
+    app.include_router(batching(service, workers))
     app.include_router(routes(service, workers))
     app.add_middleware(
         Envelope,

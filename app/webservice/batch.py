@@ -1,0 +1,57 @@
+"""Many images in one request: answered in order, each for itself, so that a bad one spoils no other."""
+
+import asyncio
+
+from fastapi import APIRouter, Request, UploadFile
+from pydantic import BaseModel, Field
+
+from app.errors import PenPressError
+from app.webservice.answers import Answer, ErrorAnswer
+from app.webservice.failures import DOCUMENTED, meaning
+from app.webservice.service import Service
+from app.webservice.workers import Workers
+
+
+class Entry(BaseModel):
+    """What became of one file: an answer, or an error with the status it would have had alone."""
+
+    status: int = Field(description="200, or the status that this file would have got alone")
+    answer: Answer | None
+    error: ErrorAnswer | None
+
+
+class BatchAnswer(BaseModel):
+    """The entries of a batch, in the order of its files."""
+
+    entries: list[Entry]
+    request_id: str
+
+
+def batching(service: Service, workers: Workers) -> APIRouter:
+    """The route `/predict/batch/`; to be added before `/predict/{task}/`, which would take it for a task."""
+    router = APIRouter()
+
+    async def answer(upload: UploadFile, request_id: str) -> Entry:
+        try:
+            found = await workers.run(service.answer, service.main, await upload.read(), request_id)
+        except PenPressError as error:
+            status, code = meaning(error)
+            return Entry(
+                status=status, answer=None, error=ErrorAnswer(code=code, message=str(error), request_id=request_id)
+            )
+        return Entry(status=200, answer=found, error=None)
+
+    async def predict_batch(request: Request, files: list[UploadFile]) -> BatchAnswer:
+        """Answer for many images of the main task at once; every one leaves a line in the prediction log."""
+        request_id = request.state.request_id
+        turn = asyncio.Semaphore(workers.count)  # so that a long batch lets single images through
+
+        async def in_turn(upload: UploadFile) -> Entry:
+            async with turn:
+                return await answer(upload, request_id)
+
+        return BatchAnswer(entries=await asyncio.gather(*map(in_turn, files)), request_id=request_id)
+
+    router.post("/predict/batch/", responses=DOCUMENTED)(predict_batch)
+    router.post("/predict/batch", include_in_schema=False)(predict_batch)
+    return router
