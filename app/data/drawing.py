@@ -23,6 +23,7 @@ FOLDERS = {"handwritten": "handwriting", "printed": "print"}
 UNIT = 30
 ROOM = UNIT // 4  # empty pixels around a drawn word or letter
 LEAST_GLYPHS = 5
+SPACED_CAPITALS = 0.07  # share of printed lines that are set as on title pages
 LOOSE_TYPE = 0.25  # share of printed lines whose letters are set one by one, as in old type
 SHORT, DESCENDING = "acemnorsuvwxz", "gpqyj"
 INK = 60  # grey value from which a pixel of a glyph is a stroke
@@ -56,6 +57,9 @@ def draw_font(random: Random, text: str, font: Path) -> Line:
     if font.parent.name == FOLDERS["handwritten"]:
         words = [_vary_word(random, _draw_text(face, word)) for word in text.split()]
         return _join(random, words, room=2 * ROOM, gap=random.uniform(0.6, 1.5), jump=0.07)
+    if random.random() < SPACED_CAPITALS:
+        letters = text.upper()[: int(random.integers(4, 20))].strip()
+        return _draw_letters(random, letters, face, tracking=UNIT * random.uniform(0.4, 2.2))
     fixed = face.getlength("i") == face.getlength("W")
     if fixed or random.random() < LOOSE_TYPE:
         tracking = 0.0 if fixed else UNIT * abs(random.normal(0, 0.12))
