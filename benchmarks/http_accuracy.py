@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import httpx
 from PIL.Image import Image
 
-from app.config import Settings
+from app.config import read_settings
 from app.evaluate import ALTERATIONS, Case, altered, evaluate
 from app.tasks import DOCUMENT_TYPE, Predict, Prediction
 from app.training.dataset import choose, load_items
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     with httpx.Client(base_url=options.url, timeout=30) as client:
         for name in options.data:
-            items = choose(load_items(Settings().datasets, DOCUMENT_TYPE, [name]), options.split)
+            items = choose(load_items(read_settings().datasets, DOCUMENT_TYPE, [name]), options.split)
             cases = [item.case() for item in pick(items, options.images)]
             measure(client, name, cases)
             for alteration in ALTERATIONS if options.altered else ():
