@@ -57,6 +57,14 @@ def test_weights_come_from_a_file(tmp_path: Path) -> None:
     assert torch.equal(first, next(plain.parameters()))
 
 
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    """A state dict with other names says what fits instead."""
+    path = tmp_path / "weights.pth"
+    torch.save({"layer.weight": torch.zeros(2, 2)}, path)
+    with pytest.raises(DataError, match=r"do not fit mobilenet_v2.*--weights imagenet"):
+        build_network("mobilenet_v2", DOCUMENT_TYPE, DOCUMENT_TYPE.image, weights=str(path))
+
+
 @pytest.mark.parametrize("content", [b"", b"no weights"])
 def test_a_broken_weight_file_is_refused(tmp_path: Path, content: bytes) -> None:
     """A file that is no state dict gives an error that names it and says what to give."""
