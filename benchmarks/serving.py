@@ -1,0 +1,151 @@
+"""Measures the service on this machine and prints a table of ratios, each from one run, side by side.
+
+    python -m benchmarks.serving
+    python -m benchmarks.serving --requests 200 --rounds 1
+
+Starts the service itself (and the straightforward one of `baseline.py`) on free ports of 127.0.0.1 with the shipped
+model, and sends rendered lines. Needs no data, takes a few minutes, wants a machine that does nothing else. Where the
+shipped model is quantised, the baseline runs that model too, so the ratio to it understates.
+"""
+
+import argparse
+import io
+import statistics
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from time import perf_counter
+
+from PIL import Image
+from tqdm import tqdm
+
+from app.config import APP
+from app.inference.recogniser import Recogniser
+from app.preprocess import read_image
+from app.tasks import DOCUMENT_TYPE
+from app.webservice.workers import processors
+from benchmarks.load import connect, exchange, rendered, request_of, send_all
+from benchmarks.started import Started, baseline, service
+
+LINES = 64
+PHONE = (6000, 4000)
+REDUCED = (1500, 1000)  # what a decoder may give for a network that sees 64 x 512 pixels
+BUNDLE = APP / "inference" / "embedded" / DOCUMENT_TYPE.name
+_loaded: list[Recogniser] = []
+
+
+def recognise(images: Sequence[bytes]) -> int:
+    """Read and recognise images one by one in this process, as the service does; the model is loaded only once."""
+    if not _loaded:
+        _loaded.append(Recogniser.load(BUNDLE, threads=1))
+    for image in images:
+        _loaded[0].predict([read_image(image)])
+    return len(images)
+
+
+def raw_throughput(pool: ProcessPoolExecutor, images: Sequence[bytes], count: int) -> float:
+    """Images in a second of a bare loop in one process for each processor: nothing in Python is faster."""
+    share = [images[number % len(images)] for number in range(count // processors())]
+    start = perf_counter()
+    done = sum(pool.map(recognise, [share] * processors()))
+    return done / (perf_counter() - start)
+
+
+def throughputs(ours: Started, theirs: Started, images: Sequence[bytes], options: argparse.Namespace) -> list[float]:
+    """Our throughput as share of the raw limit and as multiple of the baseline's: medians over interleaved rounds."""
+    requests, shares, multiples = [request_of(image) for image in images], [], []
+    with ProcessPoolExecutor(processors()) as pool:
+        raw_throughput(pool, images, LINES)
+        for _ in range(options.rounds):
+            raw = raw_throughput(pool, images, options.requests)
+            found = send_all(ours.address, requests, options.requests, 4 * processors(), "service").throughput
+            naive = send_all(theirs.address, requests, options.requests, 4 * processors(), "baseline").throughput
+            shares.append(found / raw)
+            multiples.append(found / naive)
+    return [statistics.median(shares), statistics.median(multiples)]
+
+
+def one_caller(ours: Started, images: Sequence[bytes], count: int) -> tuple[float, float]:
+    """Median milliseconds of an answer, and of the recogniser alone for the same images in turn."""
+    answers, alone = [], []
+    with connect(ours.address) as connection:
+        for number in tqdm(range(count), desc="one caller", mininterval=1):
+            image = images[number % len(images)]
+            request = request_of(image)
+            answers.append(milliseconds(lambda request=request: exchange(connection, request)))
+            alone.append(milliseconds(lambda image=image: recognise([image])))
+    return statistics.median(answers), statistics.median(alone)
+
+
+def phone_picture() -> bytes:
+    """A photograph of 24 megapixels, as a phone would send it."""
+    line = Image.open(io.BytesIO(rendered(1)[0])).convert("RGB")
+    buffer = io.BytesIO()
+    line.resize(PHONE, Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+def reduced(data: bytes) -> None:
+    """Decode a JPEG at reduced size, which is the least that an answer can take."""
+    with Image.open(io.BytesIO(data)) as image:
+        image.draft("RGB", REDUCED)
+        image.load()
+
+
+def big_picture(ours: Started) -> float:
+    """How many times the reduced-size decode an answer for a phone's picture takes; medians of nine in turn."""
+    picture = phone_picture()
+    request, answers, decodes = request_of(picture), [], []
+    with connect(ours.address) as connection:
+        for _ in range(9):
+            answers.append(milliseconds(lambda: exchange(connection, request)))
+            decodes.append(milliseconds(lambda: reduced(picture)))
+    return statistics.median(answers) / statistics.median(decodes)
+
+
+def milliseconds(work: Callable[[], object]) -> float:
+    """How long a piece of work takes."""
+    start = perf_counter()
+    work()
+    return (perf_counter() - start) * 1000
+
+
+def measure(options: argparse.Namespace) -> list[tuple[str, str, str]]:
+    """All rows of the table: what, the figure, the goal."""
+    images = rendered(LINES)
+    with service() as ours, baseline() as theirs:
+        rest = ours.megabytes()
+        share, multiple = throughputs(ours, theirs, images, options)
+        answer, alone = one_caller(ours, images, options.requests)
+        crowd = send_all(ours.address, list(map(request_of, images)), options.requests, 2 * processors(), "crowd")
+        big = big_picture(ours)
+        loaded = ours.megabytes()
+    return [
+        ("throughput over HTTP, as share of the raw limit", f"{share:.0%}", "at least 85 %"),
+        ("throughput, as multiple of a straightforward service", f"{multiple:.2f}", "at least 2.5"),
+        ("one caller: milliseconds above the recogniser's own", f"{answer - alone:.2f}", "at most 2"),
+        (
+            "callers at twice the processors: p95 over one caller's median",
+            f"{crowd.percentile(95) / answer:.2f}",
+            "at most 3",
+        ),
+        ("24-megapixel JPEG, as multiple of its reduced-size decode", f"{big:.2f}", "at most 3"),
+        ("start to ready, in seconds", f"{ours.seconds:.2f}", "at most 3"),
+        ("memory at rest, in MB", f"{rest:.0f}", "at most 250"),
+        ("memory after all this, in MB", f"{loaded:.0f}", ""),
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--requests", type=int, default=1000, help="in each measurement (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="of the throughputs (default: %(default)s)")
+    rows = measure(parser.parse_args(arguments))
+    sys.stdout.write("| what | measured | goal |\n|---|---:|---:|\n")
+    sys.stdout.writelines(f"| {what} | {figure} | {goal} |\n" for what, figure, goal in rows)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

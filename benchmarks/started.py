@@ -1,0 +1,87 @@
+"""Starts services for measurements, each in a process of its own with a folder of its own, and ends them."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from time import perf_counter
+
+PATIENCE = 60.0  # seconds
+PAUSE = Event()
+
+
+@dataclass(frozen=True)
+class Started:
+    """A service that answers: where, the seconds that its start took, its process."""
+
+    address: tuple[str, int]
+    seconds: float
+    process: int
+
+    def megabytes(self) -> float:
+        """The memory that its process holds now."""
+        status = Path(f"/proc/{self.process}/status").read_text(encoding="utf-8")
+        return int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) / 1024
+
+
+@contextmanager
+def service(**variables: str) -> Iterator[Started]:
+    """Start PenPress with the shipped model and an empty registry."""
+    with tempfile.TemporaryDirectory() as folder:
+        port = free_port()
+        own = {
+            "PORT": str(port),
+            "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
+            "PENPRESS_ARTIFACT_ROOT": f"{folder}/artifacts",
+            "PENPRESS_BUNDLE_CACHE": f"{folder}/cache",
+            "PENPRESS_PREDICTION_LOG": f"{folder}/predictions.log",
+        }
+        with running(["app.main"], port, "/readyz", own | variables) as started:
+            yield started
+
+
+@contextmanager
+def baseline() -> Iterator[Started]:
+    """Start the straightforward service."""
+    port = free_port()
+    with running(["benchmarks.baseline", str(port)], port, "/openapi.json", {}) as started:
+        yield started
+
+
+@contextmanager
+def running(module: list[str], port: int, path: str, variables: Mapping[str, str]) -> Iterator[Started]:
+    """Run a module as a process until the block ends, once *path* has answered 200."""
+    start, address = perf_counter(), ("127.0.0.1", port)
+    command = [sys.executable, "-m", *module]
+    with subprocess.Popen(command, env=os.environ | dict(variables), stdout=subprocess.DEVNULL) as process:  # noqa: S603
+        try:
+            while not answers(address, path):
+                if process.poll() is not None or perf_counter() - start > PATIENCE:
+                    message = f"{' '.join(command)} does not answer {path}"
+                    raise RuntimeError(message)
+                PAUSE.wait(0.01)
+            yield Started(address, perf_counter() - start, process.pid)
+        finally:
+            process.terminate()
+
+
+def answers(address: tuple[str, int], path: str) -> bool:
+    """Whether a service gives 200 for a path now."""
+    with suppress(OSError), socket.create_connection(address, timeout=5) as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        return b" 200 " in connection.recv(64)
+    return False
+
+
+def free_port() -> int:
+    """A port that nothing listens on at the moment."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
