@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     alias_poll_seconds: float = Field(2.0, gt=0)
     max_upload_bytes: int = Field(20 * 1024 * 1024, ge=1024)
     max_pixels: int = Field(50_000_000, ge=1)
+    max_pages: int = Field(20, ge=1, description="pages of one upload; more get 413")
     max_pending_requests: int = Field(64, ge=1, description="uploads in hand at once; more get 503")
     time_limit_seconds: float = Field(30.0, gt=0, description="for an upload to arrive, and again for its prediction")
     inference_threads: int = Field(

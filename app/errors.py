@@ -3,7 +3,11 @@
 PenPressError
 ├── InputError              what a caller sent cannot be used
 │   ├── UnreadableImageError
-│   └── ImageTooLargeError
+│   ├── ImageTooLargeError
+│   │   └── TooManyPagesError
+│   ├── EncryptedFileError
+│   ├── NoTextError
+│   └── NothingDrawnError
 ├── DataError               a data set or a manifest is not as it must be
 ├── BundleError             a model bundle is broken or does not match its description
 ├── RegistryError           the model registry cannot be reached, or does not hold what was asked for
@@ -27,6 +31,22 @@ class UnreadableImageError(InputError):
 
 class ImageTooLargeError(InputError):
     """The image has more pixels or bytes than the configured limit."""
+
+
+class NothingDrawnError(InputError):
+    """The image has nothing on it that could be recognised."""
+
+
+class TooManyPagesError(ImageTooLargeError):
+    """The file has more pages than the configured limit."""
+
+
+class EncryptedFileError(InputError):
+    """The file is protected by a password."""
+
+
+class NoTextError(InputError):
+    """The image is a page on which no text was found."""
 
 
 class DataError(PenPressError):

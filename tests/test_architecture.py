@@ -20,7 +20,10 @@ TESTS = sorted((ROOT / "tests").glob("test_*.py"))
 FUNCTION_LINES = 40
 MODULE_LINES = 250
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
-IMPORT_SCRIPTS = ("app/data/data_import_handwritten_corto.py", "app/data/data_import_printed_handwritten_catmus.py")
+IMPORT_SCRIPTS = tuple(
+    f"app/data/data_import_{source}.py"
+    for source in ("characters", "handwritten_corto", "mnist", "printed_handwritten_catmus")
+)
 OWNERS = {
     "torch": ("app/training/",),
     "torchvision": ("app/training/",),
@@ -31,12 +34,13 @@ OWNERS = {
     "onnxruntime": ("app/inference/recogniser.py",),
     "mlflow": ("app/inference/registry/",),
     "datasets": IMPORT_SCRIPTS,
+    "scipy": IMPORT_SCRIPTS,
     "pandas": (),
     "fastapi": ("app/webservice/", "app/main.py"),
     "starlette": ("app/webservice/", "app/main.py"),
     "uvicorn": ("app/webservice/", "app/main.py"),
 }
-HEAVY = ("torch", "torchvision", "captum", "datasets", "pandas", "sklearn", "cv2", "matplotlib", "onnx", "pyarrow")
+HEAVY = ("torch", "torchvision", "captum", "datasets", "pandas", "sklearn", "matplotlib", "onnx", "pyarrow")
 
 
 def name_of(path: Path) -> str:

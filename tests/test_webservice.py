@@ -268,6 +268,7 @@ def test_the_reference_describes_every_field(service: Fixture) -> None:
     assert set(reference["paths"]) == {
         "/predict/",
         "/predict/batch/",
+        "/predict/page/",
         "/predict/{task}/",
         "/health",
         "/healthz",

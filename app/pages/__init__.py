@@ -1,5 +1,7 @@
 """Whole pages: where their lines are, what kind each is, and what that makes the page."""
 
 from app.pages.analyse import Page, PageLine, analyse
+from app.pages.anything import prediction_of, recognise_anything
+from app.pages.files import PageLimits, first_page, pages_of
 
-__all__ = ["Page", "PageLine", "analyse"]
+__all__ = ["Page", "PageLimits", "PageLine", "analyse", "first_page", "pages_of", "prediction_of", "recognise_anything"]

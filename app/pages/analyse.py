@@ -49,6 +49,7 @@ class Page:
     lines: tuple[PageLine, ...]
     label: str | None
     confidence: float
+    probabilities: Mapping[str, float]
     mixed: bool
     shares: Mapping[str, float]
     counts: Mapping[str, int]
@@ -56,14 +57,18 @@ class Page:
 
 def analyse(image: Image.Image, predict: Predict, labels: Sequence[str]) -> Page:
     """Find the lines of a page (RGB, any size), recognise each, and answer for the whole page."""
-    upright = put_right(image)
+    return recognise_lines(put_right(image), image.size, predict, labels)
+
+
+def recognise_lines(upright: Upright, size: tuple[int, int], predict: Predict, labels: Sequence[str]) -> Page:
+    """Recognise the lines of a page that was put right; *size* is that of the upload."""
     crops = [crop_of(upright.pixels, line.box) for line in upright.found.lines]
     predictions = predict(crops) if crops else []
     lines = tuple(
-        page_line(line, prediction, upright, image.size)
+        page_line(line, prediction, upright, size)
         for line, prediction in zip(upright.found.lines, predictions, strict=True)
     )
-    return summarise(lines, labels, upright, image.size)
+    return summarise(lines, labels, upright, size)
 
 
 def crop_of(pixels: NDArray[np.uint8], box: Box) -> Image.Image:
@@ -129,6 +134,7 @@ def summarise(lines: tuple[PageLine, ...], labels: Sequence[str], upright: Uprig
         lines=lines,
         label=label,
         confidence=soft[label] if label else 0.0,
+        probabilities=soft,
         mixed=sum(share >= REAL_SHARE for share in sure.values()) > 1,
         shares=shares,
         counts={label: Counter(line.prediction.label for line in lines)[label] for label in labels},

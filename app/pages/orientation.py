@@ -5,6 +5,7 @@ the letters: in Latin script more of them reach above the small letters than bel
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -56,8 +57,7 @@ class Direction:
 def direction_of(mask: Mask) -> Direction:
     """Find out how a page lies by its ink."""
     scale = min(1.0, SIDE / max(mask.shape))
-    shrunk = cv2.resize(letters_of(mask) * 255, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    letters = np.asarray(shrunk, np.uint8)
+    letters = np.asarray(resized(letters_of(mask) * 255, scale), np.uint8)
     tried = []
     for view in (letters, np.ascontiguousarray(np.rot90(letters))):
         skew = skew_of(view)
@@ -74,6 +74,12 @@ def letters_of(mask: Mask) -> Mask:
     kept = (np.maximum(width, height) < LARGEST) & (np.minimum(width, height) >= SMALLEST) & (area >= LEAST_INK)
     kept[0] = False
     return np.asarray(kept.astype(np.uint8)[labels], np.uint8)
+
+
+def resized(pixels: NDArray[Any], scale: float) -> NDArray[Any]:
+    """Scale an image down."""
+    size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)) if scale < 1 else pixels
 
 
 def skew_of(small: Mask) -> float:
@@ -112,7 +118,7 @@ def evenness(small: Mask) -> tuple[float, float]:
 def energy_of_ridges(ink: NDArray[np.float32], sigma: float) -> float:
     """The sum of the squared curvature across ridges of one size."""
     shrink = max(1, round(sigma / 2))
-    small = cv2.resize(ink, None, fx=1 / shrink, fy=1 / shrink, interpolation=cv2.INTER_AREA) if shrink > 1 else ink
+    small = resized(ink, 1 / shrink)
     across = sigma / shrink
     blurred = cv2.GaussianBlur(small, (0, 0), sigmaX=across * ALONG, sigmaY=across)
     curvature = cv2.filter2D(blurred, cv2.CV_32F, np.array([[1], [-2], [1]], np.float32)) * (-across * across)

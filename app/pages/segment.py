@@ -121,7 +121,7 @@ def measure(owner: Labels, heights: NDArray[np.float64], darkness: Grey) -> list
     rows, columns, numbers = rows[order], columns[order], numbers[order]
     found, starts = np.unique(numbers, return_index=True)
     lines = []
-    for number, start, end in zip(found, starts, [*starts[1:], len(numbers)], strict=True):
+    for number, start, end in zip(found, starts, np.append(starts, len(numbers))[1:], strict=True):
         across, down = columns[start:end], np.sort(rows[start:end])
         trim = len(down) // 200
         box = (int(across.min()), int(down[trim]), int(across.max()) + 1, int(down[-1 - trim]) + 1)

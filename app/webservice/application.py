@@ -18,6 +18,8 @@ from app.webservice.envelope import Envelope
 from app.webservice.failures import DOCUMENTED, add_handlers
 from app.webservice.observing import Observer
 from app.webservice.operating import operating
+from app.webservice.page_answers import AnswerForPage
+from app.webservice.page_routes import page_routes
 from app.webservice.service import Service
 from app.webservice.workers import Workers
 
@@ -54,6 +56,7 @@ def create_app(
     app.state.service = service
     app.include_router(operating(service))
     app.include_router(batching(service, workers))
+    app.include_router(page_routes(service, workers))
     app.include_router(routes(service, workers))
     app.add_middleware(
         Envelope,
@@ -74,8 +77,8 @@ def routes(service: Service, workers: Workers) -> APIRouter:
         data = await file.read()
         return await workers.run(service.answer, task, data, request.state.request_id)
 
-    async def predict(request: Request, file: UploadFile) -> Answer:
-        """Tell what kind of writing an image shows."""
+    async def predict(request: Request, file: UploadFile) -> AnswerForPage | Answer:
+        """Tell what kind of writing an image shows: a word, a line, or a whole page."""
         return await recognise(service.main, file, request)
 
     async def predict_task(task: str, request: Request, file: UploadFile) -> Answer:

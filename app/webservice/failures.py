@@ -10,7 +10,16 @@ from fastapi.responses import JSONResponse
 from PIL import UnidentifiedImageError
 from starlette.exceptions import HTTPException
 
-from app.errors import ImageTooLargeError, PenPressError, PredictionLogError, UnreadableImageError
+from app.errors import (
+    EncryptedFileError,
+    ImageTooLargeError,
+    NoTextError,
+    NothingDrawnError,
+    PenPressError,
+    PredictionLogError,
+    TooManyPagesError,
+    UnreadableImageError,
+)
 from app.webservice.answers import ErrorAnswer
 
 logger = logging.getLogger(__name__)
@@ -33,6 +42,16 @@ DOCUMENTED: dict[int | str, dict[str, Any]] = {
 }
 
 
+MEANINGS: dict[type[PenPressError], tuple[int, str]] = {
+    TooManyPagesError: (413, "too_many_pages"),
+    ImageTooLargeError: (413, "too_large"),
+    EncryptedFileError: (422, "encrypted_file"),
+    NoTextError: (422, "no_text"),
+    NothingDrawnError: (422, "nothing_drawn"),
+    PredictionLogError: (503, "log_unavailable"),
+}
+
+
 class RequestError(PenPressError):
     """A request that cannot be answered, for a reason that only the service knows."""
 
@@ -47,14 +66,10 @@ def meaning(error: PenPressError) -> tuple[int, str]:
     """The HTTP status and the code of an error; what is no fault of the client and no known trouble is a 500."""
     if isinstance(error, RequestError):
         return error.status, error.code
-    if isinstance(error, ImageTooLargeError):
-        return 413, "too_large"
     if isinstance(error, UnreadableImageError):  # Pillow knows the format of a broken image, and of no other bytes
         known = not isinstance(error.__cause__, UnidentifiedImageError)
         return (400, "broken_image") if known else (415, "not_an_image")
-    if isinstance(error, PredictionLogError):
-        return 503, "log_unavailable"
-    return 500, "internal_error"
+    return next((found for kind, found in MEANINGS.items() if isinstance(error, kind)), (500, "internal_error"))
 
 
 def error_response(

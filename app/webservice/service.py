@@ -4,18 +4,22 @@ import hashlib
 import logging
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import UTC, datetime
+
+from PIL.Image import Image
 
 from app.config import Settings
 from app.errors import PredictionLogError
 from app.inference.production import Live, Production, Watch
+from app.pages import Page, PageLimits, analyse, first_page, pages_of, prediction_of, recognise_anything
 from app.prediction_log import Entry, PredictionLog
-from app.preprocess import read_image
 from app.stopwatch import measured, stage
 from app.tasks import Prediction
 from app.webservice.answers import Answer, Health, Limits, RefusedVersion, TaskHealth
 from app.webservice.failures import RequestError
 from app.webservice.metrics import Metrics
+from app.webservice.page_answers import PagesAnswer, ReadPages, one_page, with_page
 
 logger = logging.getLogger(__name__)
 
@@ -53,17 +57,15 @@ class Service:
         self._check_size(data)
         with measured() as stages:
             start = time.perf_counter()
-            with stage("decode"):
-                image = read_image(data, self.settings.max_pixels)
-            prediction = live.predict([image])[0]
+            prediction, page = self._recognise(task, live, data)
             milliseconds = round((time.perf_counter() - start) * 1000, 3)
             with stage("log"):
                 self._record(entry_of(prediction, live, data, request_id, milliseconds))
         self.metrics.took(stages)
         self.metrics.predicted(live.description.task, prediction)
-        return Answer(
+        answer = Answer(
             predicted_class=prediction.label,
-            confidence=prediction.confidence,
+            confidence=min(1.0, prediction.confidence),
             probabilities=dict(prediction.probabilities),
             uncertain=prediction.uncertain,
             reasons=list(prediction.reasons),
@@ -73,6 +75,57 @@ class Service:
             prediction_time_ms=milliseconds,
             request_id=request_id,
         )
+        return answer if page is None else with_page(answer, page, live.description.labels)
+
+    def read_pages(self, data: bytes, request_id: str, only: int | None = None) -> ReadPages:
+        """Analyse all pages of an upload, or *only* one (from 1), and record an answer for each; raises like `answer`.
+
+        Only the image of the single page that was asked for is kept.
+        """
+        live = self._live(self.main)
+        self._check_size(data)
+        labels, start = tuple(live.description.labels), time.perf_counter()
+        pages: list[Page] = []
+        kept, count = None, 0
+        with measured() as stages, closing(pages_of(data, self._page_limits())) as images:
+            for count, image in enumerate(images, start=1):
+                if only in {None, count}:
+                    pages.append(self._analyse(live, image, data, request_id))
+                if only == count:
+                    kept = image
+                    break
+        self.metrics.took(stages)
+        answer = PagesAnswer(
+            pages=[one_page(page, labels) for page in pages],
+            model_name=live.description.task,
+            model_version=live.version,
+            model_alias=live.alias,
+            prediction_time_ms=round((time.perf_counter() - start) * 1000, 3),
+            request_id=request_id,
+        )
+        return ReadPages(answer, pages, labels, kept, count)
+
+    def _analyse(self, live: Live, image: Image, data: bytes, request_id: str) -> Page:
+        """Analyse one page and record the answer."""
+        start = time.perf_counter()
+        page = analyse(image, live.predict, live.description.labels)
+        prediction, milliseconds = prediction_of(page), round((time.perf_counter() - start) * 1000, 3)
+        with stage("log"):
+            self._record(entry_of(prediction, live, data, request_id, milliseconds))
+        if page.label:
+            self.metrics.predicted(live.description.task, prediction)
+        return page
+
+    def _recognise(self, task: str, live: Live, data: bytes) -> tuple[Prediction, Page | None]:
+        """Read an upload (of several pages the first) and recognise it; only the main task knows pages."""
+        with stage("decode"):
+            image = first_page(data, self._page_limits())
+        if task != self.main:
+            return live.predict([image])[0], None
+        return recognise_anything(image, live.predict, live.description.labels)
+
+    def _page_limits(self) -> PageLimits:
+        return PageLimits(self.settings.max_pages, self.settings.max_pixels)
 
     def check(self) -> None:
         """Raise RequestError or PredictionLogError when the main task could not be answered now."""

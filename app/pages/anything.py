@@ -1,0 +1,57 @@
+"""Answers for an image of which nobody says what it shows: a word or line is recognised, a page is analysed."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from app.errors import NoTextError
+from app.pages.analyse import Page, recognise_lines
+from app.pages.segment import Found
+from app.pages.upright import put_right
+from app.tasks import Predict, Prediction
+
+SMALL_SIDE = 150  # pixels of the shorter side: less is no page
+LONG = 5.0  # times as wide as high: a line
+PAGE_SIDE = 400  # pixels of the shorter side: more, without any text, is an empty page
+MOST_ROWS = 2
+FILLED = 0.3  # of the image that the boxes of a word or line take at least
+UNSURE_BELOW = 0.8  # share of the page's writing that has its class
+
+
+def recognise_anything(image: Image.Image, predict: Predict, labels: Sequence[str]) -> tuple[Prediction, Page | None]:
+    """The answer for an image (RGB), and the page when it is one; raises NoTextError for an empty page."""
+    if is_small(image.size):
+        return predict([image])[0], None
+    upright = put_right(image)
+    if not upright.found.lines and min(image.size) >= PAGE_SIDE:
+        message = f"no text found on the page of {image.width} x {image.height} pixels; send a page that bears writing"
+        raise NoTextError(message)
+    if is_line(upright.found):
+        return predict([image])[0], None
+    page = recognise_lines(upright, image.size, predict, labels)
+    return prediction_of(page), page
+
+
+def is_small(size: tuple[int, int]) -> bool:
+    """Whether an image can only be that of a word or line."""
+    return min(size) < SMALL_SIDE or size[0] > LONG * size[1]
+
+
+def is_line(found: Found) -> bool:
+    """Whether one or two lines fill the image, as they do when somebody cuts out a word or line."""
+    if not found.lines:
+        return True
+    middles = np.sort([(line.box[1] + line.box[3]) / 2 for line in found.lines])
+    core = max(line.core for line in found.lines)
+    rows = 1 + int((np.diff(middles) > 2 * core).sum())
+    boxes = sum((line.box[2] - line.box[0]) * (line.box[3] - line.box[1]) for line in found.lines)
+    return rows <= MOST_ROWS and boxes > FILLED * found.owner.size
+
+
+def prediction_of(page: Page) -> Prediction:
+    """The answer for a page in the form of one for a line."""
+    reasons = []
+    if page.confidence < UNSURE_BELOW and not page.mixed:
+        reasons.append(f"only {page.confidence:.0%} of the writing on the page seems to be {page.label}")
+    return Prediction(page.label or "", page.confidence, page.probabilities, bool(reasons), tuple(reasons))

@@ -1,0 +1,127 @@
+"""Opens an upload or a file and gives its pages one after another: an image, a multipage TIFF, a PDF.
+
+Only one page is in memory at a time. Limits are checked before anything is decoded.
+"""
+
+import io
+import struct
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass
+from threading import Lock
+
+import pypdfium2
+from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
+
+from app.errors import EncryptedFileError, ImageTooLargeError, TooManyPagesError, UnreadableImageError
+from app.preprocess.reading import flatten, read_image, refuse_too_large
+
+PDF_MAGIC = b"%PDF-"
+PDF_HEAD = 1024  # bytes within which the mark of a PDF may stand
+TIFF_MAGIC = {b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+"}
+PDF_DPI = 200
+POINTS_PER_INCH = 72
+PASSWORD_ERROR = 4  # FPDF_ERR_PASSWORD
+PDFIUM = Lock()  # the library may be used by one thread at a time
+TIFF_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error)
+
+
+@dataclass(frozen=True)
+class PageLimits:
+    """What is accepted: pages of a file and pixels of a page."""
+
+    max_pages: int
+    max_pixels: int
+
+
+def pages_of(data: bytes, limits: PageLimits) -> Generator[Image.Image]:
+    """Give the pages of a file as RGB; a PDF is drawn at 200 dpi, or less where it would have too many pixels.
+
+    Raises UnreadableImageError for what is no image or PDF or is broken, EncryptedFileError for a PDF with a password,
+    TooManyPagesError, and ImageTooLargeError for a page that has too many pixels.
+    """
+    if PDF_MAGIC in data[:PDF_HEAD]:
+        yield from pdf_pages(data, limits)
+    elif data[:4] in TIFF_MAGIC:
+        yield from tiff_pages(data, limits)
+    else:
+        yield read_image(data, limits.max_pixels)
+
+
+def first_page(data: bytes, limits: PageLimits) -> Image.Image:
+    """The first page of a file as RGB; raises like `pages_of`, but for other images than PDF counts no pages."""
+    if PDF_MAGIC not in data[:PDF_HEAD]:
+        return read_image(data, limits.max_pixels)
+    with closing(pdf_pages(data, limits)) as pages:
+        for page in pages:
+            return page
+    message = "the PDF has no page; send one that has"
+    raise UnreadableImageError(message)
+
+
+def refuse_too_many(count: int, limits: PageLimits) -> None:
+    """Raise TooManyPagesError when a file has more pages than allowed."""
+    if count > limits.max_pages:
+        message = f"the file has {count} pages, over the limit max_pages of {limits.max_pages}; split it"
+        raise TooManyPagesError(message)
+
+
+def pdf_pages(data: bytes, limits: PageLimits) -> Generator[Image.Image]:
+    """Draw the pages of a PDF."""
+    with PDFIUM:
+        document = open_pdf(data)
+        count = len(document)
+    try:
+        refuse_too_many(count, limits)
+        for number in range(count):
+            yield pdf_page(document, number, limits.max_pixels)
+    finally:
+        with PDFIUM:
+            document.close()
+
+
+def open_pdf(data: bytes) -> pypdfium2.PdfDocument:
+    """Open a PDF; raises EncryptedFileError or UnreadableImageError."""
+    try:
+        return pypdfium2.PdfDocument(data)
+    except pypdfium2.PdfiumError as error:
+        if getattr(error, "err_code", None) == PASSWORD_ERROR:
+            message = "the PDF is protected by a password; save it without one and send it again"
+            raise EncryptedFileError(message) from error
+        message = f"{len(data)} bytes are not a whole PDF ({error}); save it anew and send it again"
+        raise UnreadableImageError(message) from error
+
+
+def pdf_page(document: pypdfium2.PdfDocument, number: int, max_pixels: int) -> Image.Image:
+    """Draw one page of a PDF as RGB; raises UnreadableImageError when it is broken."""
+    with PDFIUM:
+        try:
+            page = document[number]
+            width, height = page.get_size()
+            most = (max_pixels / max(1.0, width * height)) ** 0.5
+            bitmap = page.render(scale=min(PDF_DPI / POINTS_PER_INCH, most * 0.999))
+            image: Image.Image = bitmap.to_pil().convert("RGB")
+            page.close()
+        except pypdfium2.PdfiumError as error:
+            message = f"page {number + 1} of the PDF cannot be drawn ({error}); save it anew and send it again"
+            raise UnreadableImageError(message) from error
+    return image
+
+
+def tiff_pages(data: bytes, limits: PageLimits) -> Generator[Image.Image]:
+    """Read the pages of a TIFF."""
+    try:
+        with Image.open(io.BytesIO(data), formats=["TIFF"]) as file:
+            refuse_too_many(getattr(file, "n_frames", 1), limits)
+            for frame in ImageSequence.Iterator(file):
+                refuse_too_large(frame.size, limits.max_pixels)
+                yield flatten(ImageOps.exif_transpose(frame))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        message = f"a page is too large ({error}); the limit is {limits.max_pixels} pixels"
+        raise ImageTooLargeError(message) from error
+    except UnidentifiedImageError as error:
+        message = f"{len(data)} bytes begin like a TIFF but are none; save it anew and send it again"
+        raise UnreadableImageError(message) from error
+    except TIFF_ERRORS as error:
+        message = f"{len(data)} bytes are not a whole TIFF ({error}); save it anew and send it again"
+        raise UnreadableImageError(message) from error

@@ -1,0 +1,58 @@
+"""Draws pages for tests: lines of text at known places. Holds no tests."""
+
+import io
+from collections.abc import Sequence
+
+from PIL import Image, ImageDraw, ImageFont
+
+from app.config import APP
+from app.tasks import Prediction
+
+LABELS = ("handwritten", "printed")
+TEXT = "the quick brown fox, that likes to dwell by the old hall, looked at the lazy dog"
+FONT = APP / "data" / "fonts" / "print" / "arimo-bold.woff"
+RED = (150, 20, 20)
+
+
+def draw_page(lines: int = 12, size: tuple[int, int] = (1000, 1300), red: Sequence[int] = ()) -> Image.Image:
+    """A page of black lines on tinted paper; those whose number is in *red* are in red ink."""
+    page = Image.new("RGB", size, (238, 230, 214))
+    draw = ImageDraw.Draw(page)
+    font = ImageFont.truetype(FONT, 24)
+    for number in range(lines):
+        draw.text((100, 120 + number * 70), TEXT[: 62 - number], RED if number in red else (20, 20, 25), font)
+    return page
+
+
+def by_colour(images: Sequence[Image.Image]) -> list[Prediction]:
+    """Stand in for a recogniser: red ink is handwritten, black printed."""
+    return [answer(reddest(image) > 60) for image in images]
+
+
+def reddest(image: Image.Image) -> int:
+    """How much more red than green the reddest pixel has."""
+    red, green, _ = image.convert("RGB").split()
+    return max(a - b for a, b in zip(red.tobytes(), green.tobytes(), strict=True))
+
+
+def answer(handwritten: bool) -> Prediction:  # noqa: FBT001 - the one thing there is to say
+    """A confident prediction."""
+    row = (0.98, 0.02) if handwritten else (0.02, 0.98)
+    return Prediction(LABELS[not handwritten], 0.98, dict(zip(LABELS, row, strict=True)), uncertain=False)
+
+
+def as_pdf(pages: Sequence[Image.Image]) -> bytes:
+    """The pages as a PDF at 100 dpi."""
+    return saved(pages, "PDF", resolution=100)
+
+
+def as_tiff(pages: Sequence[Image.Image]) -> bytes:
+    """The pages as one TIFF."""
+    return saved(pages, "TIFF")
+
+
+def saved(pages: Sequence[Image.Image], fmt: str, **options: int) -> bytes:
+    """The pages in one file."""
+    buffer = io.BytesIO()
+    pages[0].save(buffer, fmt, save_all=True, append_images=pages[1:], **options)
+    return buffer.getvalue()
