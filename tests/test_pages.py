@@ -50,13 +50,14 @@ def test_polygons_lie_within_their_boxes() -> None:
 
 
 def test_a_gutter_parts_columns() -> None:
-    """Two columns of text are not joined to lines across both."""
+    """Two columns of text are not joined to lines across both, and the left one is read first."""
     page = Image.new("RGB", (1600, 1300), (238, 230, 214))
     column = draw_page(size=(800, 1300)).crop((90, 0, 600, 1300))
     page.paste(column, (100, 0))
     page.paste(column, (720, 0))
     lines = analyse(page, by_colour, LABELS).lines
     assert len(lines) == 24
+    assert [line.box[0] < 600 for line in lines] == [True] * 12 + [False] * 12
     assert max(line.box[2] - line.box[0] for line in lines) < 600
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from app.pages.cores import LEAST_RESPONSE, SIGMAS, Labels, absorb, find_cores, gutters_of, join, ridges_of
 from app.pages.ink import Grey, Ink, Mask
+from app.pages.order import in_reading_order
 
 Box = tuple[int, int, int, int]
 
@@ -153,8 +154,3 @@ def usual(values: list[float], lines: list[Line]) -> float:
     order = np.argsort(values)
     weights = np.cumsum(np.array([line.ink for line in lines])[order])
     return float(np.array(values)[order][np.searchsorted(weights, weights[-1] / 2)])
-
-
-def in_reading_order(lines: list[Line]) -> list[Line]:
-    """Sort from top to bottom; columns come later."""
-    return sorted(lines, key=lambda line: (line.box[1] + line.box[3], line.box[0]))
