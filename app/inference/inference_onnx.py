@@ -3,6 +3,12 @@
 Uses the bundle that ships with the project, or any other with `--bundle`. Prints a table, or with `--json` one JSON
 object a line. Folders are searched with all below them. A file that cannot be read is reported and the others are
 answered; the exit code is then 1. Nothing is written to the prediction log.
+
+    python -m app.inference.inference_onnx FOLDER --out results.csv --overlay DIR --alto DIR --copy-to DIR
+
+With `--out`, documents are analysed page by page: images, TIFF and PDF files. The results are a table (`.csv`) or one
+JSON object a line (`.jsonl`); `--copy-to` sorts the files into folders by their class. An interrupted run goes on where
+it was when it is started again.
 """
 
 import argparse
@@ -10,6 +16,7 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,7 +24,9 @@ from tqdm import tqdm
 
 from app.config import read_settings
 from app.errors import BundleError, InputError
+from app.inference.documents import ERROR, Job, run, write_csv
 from app.inference.recogniser import Recogniser
+from app.pages import PageLimits
 from app.preprocess import read_image
 from app.tasks import DEFAULT, TASKS, Prediction
 
@@ -47,7 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (BundleError, InputError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    files = list(find_files(options.paths))
+    if options.out:
+        return answer_documents(options, bundle, PageLimits(options.max_pages, settings.max_pixels))
+    files = list(find_files(options.paths, SUFFIXES))
     show = as_json if options.json else as_row
     failed = 0
     for result in recognise(recogniser, files, settings.max_pixels):
@@ -66,14 +77,40 @@ def read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--task", default=DEFAULT, choices=TASKS, help="whose shipped bundle answers")
     parser.add_argument("--bundle", type=Path, metavar="DIR", help="answer with the bundle in this folder instead")
     parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
-    return parser.parse_args(arguments)
+    parser.add_argument("--out", type=Path, metavar="FILE", help="analyse pages; results as .csv or .jsonl")
+    parser.add_argument("--overlay", type=Path, metavar="DIR", help="with --out: pages with their lines coloured")
+    parser.add_argument("--alto", type=Path, metavar="DIR", help="with --out: an ALTO file for each document")
+    parser.add_argument("--copy-to", type=Path, metavar="DIR", help="with --out: copies in a folder for each class")
+    parser.add_argument("--processes", type=int, default=1, help="with --out: how many at once (default: 1)")
+    parser.add_argument("--max-pages", type=int, default=10_000, help="with --out: of one file (default: 10000)")
+    options = parser.parse_args(arguments)
+    if options.out and options.out.suffix not in {".csv", ".jsonl"}:
+        parser.error(f"--out {options.out} must end in .csv or .jsonl")
+    return options
 
 
-def find_files(paths: Iterable[Path]) -> Iterator[Path]:
-    """The files named, and the images in and below the folders named, sorted; a file that is absent fails later."""
+def answer_documents(options: argparse.Namespace, bundle: Path, limits: PageLimits) -> int:
+    """Analyse documents into the files that `--out` and its companions name; returns 0, 1 when a file failed."""
+    results = options.out.with_suffix(".jsonl")
+    job = Job(bundle, limits, results, options.overlay, options.alto, options.copy_to)
+    files = list(find_files(options.paths, SUFFIXES | {".pdf"}))
+    try:
+        counts = run(files, job, max(1, options.processes))
+    except KeyboardInterrupt:
+        sys.stderr.write(f"interrupted; the same command goes on with what is not in {results} yet\n")
+        return 130
+    if options.out.suffix == ".csv":
+        write_csv(results, options.out)
+    summary = ", ".join(f"{count} {name}" for name, count in counts.most_common())
+    sys.stderr.write(f"{len(files)} files, pages by class: {summary}; see {options.out}\n")
+    return 1 if counts[ERROR] else 0
+
+
+def find_files(paths: Iterable[Path], suffixes: AbstractSet[str]) -> Iterator[Path]:
+    """The files named, and those with a known suffix in the folders named; a file that is absent fails later."""
     for path in paths:
         if path.is_dir():
-            yield from sorted(found for found in path.rglob("*") if found.suffix.lower() in SUFFIXES)
+            yield from sorted(found for found in path.rglob("*") if found.suffix.lower() in suffixes)
         else:
             yield path
 
