@@ -10,12 +10,14 @@ import sys
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import AliasChoices, Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, BeforeValidator, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 APP = Path(__file__).resolve().parent
 PREFIX = "PENPRESS_"
+Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class Settings(BaseSettings):
@@ -51,6 +53,10 @@ class Settings(BaseSettings):
     max_pages: int = Field(20, ge=1, description="pages of one upload; more get 413")
     max_pending_requests: int = Field(64, ge=1, description="uploads in hand at once; more get 503")
     time_limit_seconds: float = Field(30.0, gt=0, description="for an upload to arrive, and again for its prediction")
+    api_key_hashes: Annotated[
+        tuple[Hash, ...], NoDecode, BeforeValidator(lambda value: value.split() if isinstance(value, str) else value)
+    ] = Field((), description="SHA-256 of each key that may ask; none: anyone may")
+    requests_per_minute: int = Field(0, ge=0, description="of each key; more get 429; 0: no limit")
     inference_threads: int = Field(
         1, ge=0, description="threads that one image is recognised with; 0: onnxruntime's choice"
     )

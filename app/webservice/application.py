@@ -16,6 +16,7 @@ from app.webservice.answers import Answer, Health
 from app.webservice.batch import batching
 from app.webservice.envelope import Envelope
 from app.webservice.failures import DOCUMENTED, add_handlers
+from app.webservice.keys import Keys
 from app.webservice.observing import Observer
 from app.webservice.operating import operating
 from app.webservice.page_answers import AnswerForPage
@@ -58,6 +59,7 @@ def create_app(
     app.include_router(batching(service, workers))
     app.include_router(page_routes(service, workers))
     app.include_router(routes(service, workers))
+    app.add_middleware(Keys, hashes=settings.api_key_hashes, per_minute=settings.requests_per_minute)
     app.add_middleware(
         Envelope,
         max_upload_bytes=settings.max_upload_bytes,

@@ -28,6 +28,7 @@ REQUEST_ID = "X-Request-ID"
 RETRY = {"Retry-After": "1"}
 CODES = {
     400: "bad_request",
+    401: "unknown_key",
     404: "not_found",
     405: "method_not_allowed",
     408: "upload_timed_out",
@@ -38,7 +39,7 @@ CODES = {
     503: "unavailable",
 }
 DOCUMENTED: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorAnswer} for status in (400, 404, 408, 413, 415, 422, 429, 503)
+    status: {"model": ErrorAnswer} for status in (400, 401, 404, 408, 413, 415, 422, 429, 503)
 }
 
 
