@@ -5,7 +5,8 @@
 DIR holds `<class>/**/image` or `<split>/<class>/**/image`. The document of an image is its sub-folder where there is
 one, else the part of its name before the last `_` or `-` and a number (`letter12_03.png`: letter12); where that gives
 a class fewer than three documents (`img_001.png`, `img_002.png`, ...), every image is its own. Without split
-folders the document's stable hash chooses the split, so a document is never in two. Classes are those of `--task`.
+folders the document's stable hash chooses the split, so a document is never in two. Classes are those of `--task`; one
+that is no safe folder name may go by its code points (`0041` for `A`, `002f` for `/`).
 """
 
 import argparse
@@ -15,6 +16,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 from app.data.importing import Row, make_parser, run_import
+from app.data.manifest import folder_of
 from app.data.sources import SPLIT_NAMES
 from app.errors import DataError
 from app.tasks import TASKS, Task
@@ -30,11 +32,11 @@ def read_rows(arguments: argparse.Namespace) -> Generator[Row]:
         message = f"{folder} is not a folder; --folder must hold one folder for each of {', '.join(task.labels)}"
         raise DataError(message)
     for split, home in _split_folders(folder):
-        for class_folder in _class_folders(home, task):
+        for class_folder, label in _class_folders(home, task):
             for file, document in documents_of(class_folder).items():
                 yield Row(
                     key=file.relative_to(folder).with_suffix("").as_posix(),
-                    label=class_folder.name,
+                    label=label,
                     image=file.read_bytes(),
                     split=split,
                     source=arguments.name,
@@ -48,16 +50,17 @@ def _split_folders(folder: Path) -> list[tuple[str | None, Path]]:
     return [*found] or [(None, folder)]
 
 
-def _class_folders(home: Path, task: Task) -> list[Path]:
-    """The class folders in *home*; raises DataError when there are none, or others."""
+def _class_folders(home: Path, task: Task) -> list[tuple[Path, str]]:
+    """The class folders in *home* with their labels; raises DataError when there are none, or others."""
     folders = sorted(path for path in home.iterdir() if path.is_dir() and not path.name.startswith("."))
-    known = {*task.labels, *task.same_as}
+    labels = (*task.labels, *task.same_as)
+    known = {folder_of(label): label for label in labels} | {label: label for label in labels}
     strange = [path.name for path in folders if path.name not in known]
     if strange or not folders:
         classes = ", ".join(sorted(known))
         message = f"{home} has the folders {strange or 'none'}; the classes of {task.name} are {classes}"
         raise DataError(message)
-    return folders
+    return [(path, known[path.name]) for path in folders]
 
 
 def documents_of(class_folder: Path) -> dict[Path, str]:

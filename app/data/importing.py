@@ -24,7 +24,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from app.config import read_settings
-from app.data.manifest import SPLITS, Sample, split_of, stable_share, summary, write_manifest
+from app.data.manifest import SPLITS, Sample, folder_of, split_of, stable_share, summary, write_manifest
 from app.errors import DataError, InputError, PenPressError
 from app.preprocess import read_image
 from app.tasks import DEFAULT, TASKS, Task
@@ -117,9 +117,9 @@ def _write_row(row: Row, split: str, directory: Path, task: Task, present: dict[
     # The digest in the name: another source imported under the same name never takes an old file for its own.
     digest = hashlib.sha256(row.key.encode() + row.image).hexdigest()[:12]
     stem = f"{re.sub(r'[^0-9A-Za-z_-]+', '_', row.key)[:80]}-{digest}"
-    folder = directory / split / label
+    folder = directory / split / folder_of(label)
     file = present.get(stem)
-    if file is None or file.parent.name != label:
+    if file is None or file.parent.name != folder.name:
         content, suffix = _encoded(row.image)
         file = folder / f"{stem}{suffix}"
         _write_bytes(file, content)
@@ -169,7 +169,7 @@ def _settle_documents(samples: list[Sample], directory: Path) -> list[Sample]:
         split = max(SPLITS, key=count.__getitem__)
         path = sample.path
         if split != sample.split:
-            file = _move(directory / sample.path, directory / split / sample.label)
+            file = _move(directory / sample.path, directory / split / folder_of(sample.label))
             path = file.relative_to(directory).as_posix()
         settled.append(replace(sample, split=split, path=path))
     return settled
@@ -183,12 +183,12 @@ def _write_left_out(directory: Path, left_out: Iterable[LeftOut]) -> None:
         writer.writerows([row.key, row.source, row.reason] for row in left_out)
 
 
-def make_parser(description: str, name: str | None) -> argparse.ArgumentParser:
-    """Build a parser with the options that all import scripts share; *name* is the data set's default name."""
+def make_parser(description: str, name: str | None, task: str = DEFAULT) -> argparse.ArgumentParser:
+    """Build a parser with the options that all import scripts share; *name* and *task* are the script's defaults."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--name", default=name, required=name is None, help="name of the data set that is made")
     parser.add_argument("--datasets", type=Path, default=None, help="folder of the data sets (default: the setting)")
-    parser.add_argument("--task", default=DEFAULT, choices=sorted(TASKS), help="the task whose labels are used")
+    parser.add_argument("--task", default=task, choices=sorted(TASKS), help="the task whose labels are used")
     parser.add_argument("--splits", nargs="+", default=list(SPLITS), choices=SPLITS, help="splits to import")
     parser.add_argument("--subset", type=_share, default=1.0, help="share of rows to keep, chosen by a stable hash")
     parser.add_argument("--max-per-source", type=int, default=None, help="at most so many rows per source and split")

@@ -8,6 +8,7 @@ import csv
 import hashlib
 import math
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -123,6 +124,16 @@ def split_of(document: str, shares: tuple[float, float, float] = (0.8, 0.1, 0.1)
     if place < shares[0]:
         return "train"
     return "validation" if place < shares[0] + shares[1] else "test"
+
+
+def folder_of(label: str) -> str:
+    """The name of a label's folder: the label, or its code points where that is no safe name: `A` is 0041, `/` 002f.
+
+    Capitals count as unsafe, since some systems take `A` and `a` for one folder.
+    """
+    if re.fullmatch(r"[0-9a-z][0-9a-z_ -]*", label):
+        return label
+    return "-".join(f"{ord(letter):04x}" for letter in label)
 
 
 def summary(samples: Iterable[Sample]) -> str:

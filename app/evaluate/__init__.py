@@ -4,6 +4,7 @@ Knows only `predict`. Needs no more than the service does, so that the promotion
 """
 
 from app.evaluate.alterations import ALTERATIONS, altered
+from app.evaluate.metrics import alike_accuracy
 from app.evaluate.report import Case, Report, evaluate, report_of
 
-__all__ = ["ALTERATIONS", "Case", "Report", "altered", "evaluate", "report_of"]
+__all__ = ["ALTERATIONS", "Case", "Report", "alike_accuracy", "altered", "evaluate", "report_of"]

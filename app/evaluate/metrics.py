@@ -3,6 +3,8 @@
 `truths` are label positions of shape (n,), `probabilities` have the shape (n, labels) and sum to one in each row.
 """
 
+from collections.abc import Collection, Iterable, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -79,6 +81,21 @@ def brier_score(truths: Truths, probabilities: Probabilities) -> float:
     target = np.eye(probabilities.shape[1])[truths]
     scale = 0.5 if probabilities.shape[1] == 2 else 1.0  # noqa: PLR2004 - two labels are off by the same amount
     return float(scale * ((probabilities - target) ** 2).sum(axis=1).mean())
+
+
+def top_accuracy(truths: Truths, probabilities: Probabilities, count: int) -> float:
+    """The share of truths among the *count* most probable labels."""
+    own = probabilities[np.arange(len(truths)), truths][:, None]
+    return float(((probabilities > own).sum(axis=1) < count).mean())
+
+
+def alike_accuracy(truths: Truths, predicted: Truths, labels: Sequence[str], alike: Iterable[Collection[str]]) -> float:
+    """The accuracy when labels that stand in one group of *alike* may be taken for each other."""
+    same = np.eye(len(labels), dtype=np.bool_)
+    for group in alike:
+        members = [number for number, label in enumerate(labels) if label in group]
+        same[np.ix_(members, members)] = True
+    return float(same[truths, predicted].mean())
 
 
 def log_loss(truths: Truths, probabilities: Probabilities) -> float:

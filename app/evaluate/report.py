@@ -16,6 +16,7 @@ from app.evaluate import metrics
 from app.evaluate.metrics import Probabilities, Truths
 from app.tasks import Predict, Prediction
 
+TOP = 5
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)
 
 
@@ -64,6 +65,7 @@ class Kept(_Frozen):
 class Report(_Frozen):
     """All figures of one evaluation; precision, recall and F1 are means over the labels.
 
+    `top_5` is the share of truths among the five most probable labels.
     `roc_auc` is not a number where all truths are alike. `confusion` has truths in rows. Only `evaluate` knows
     `uncertain`, the share of answers that were flagged.
     `reliability` has mean confidence, accuracy and count of every bin that is not empty. `truths` (label positions)
@@ -80,6 +82,7 @@ class Report(_Frozen):
     ece: float
     brier: float
     log_loss: float
+    top_5: float
     uncertain: float = 0.0
     confusion: tuple[tuple[int, ...], ...]
     per_class: dict[str, ClassFigures]
@@ -94,6 +97,8 @@ class Report(_Frozen):
         names = ("accuracy", "precision", "recall", "f1", "roc_auc", "ece", "brier")
         values = {f"{prefix}_{name}": float(getattr(self, name)) for name in names}
         values[f"{prefix}_loss"] = self.log_loss
+        if len(self.labels) > TOP:
+            values[f"{prefix}_top_5"] = self.top_5
         return {name: value for name, value in values.items() if np.isfinite(value)}
 
     def worst(self, count: int) -> list[int]:
@@ -163,6 +168,7 @@ def report_of(
         ece=metrics.expected_calibration_error(correct, confidence),
         brier=metrics.brier_score(truths, probabilities),
         log_loss=metrics.log_loss(truths, probabilities),
+        top_5=metrics.top_accuracy(truths, probabilities, TOP),
         confusion=tuple(tuple(map(int, row)) for row in confusion),
         per_class={
             label: ClassFigures(precision=precision[i], recall=recall[i], f1=f1[i], support=int(confusion[i].sum()))

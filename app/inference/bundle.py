@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from app.errors import BundleError
 from app.preprocess import ImageSpec
-from app.tasks import Kind
+from app.tasks import Kind, Views
 
 MODEL = "model.onnx"
 DESCRIPTION = "model.json"
@@ -55,6 +55,8 @@ class Description(_Frozen):
     temperature: float = Field(gt=0)
     uncertain_below: float = Field(ge=0, le=1)
     blank_below: int = Field(0, ge=0, le=255)  # contrast in grey values under which an image counts as blank
+    strange_below: float | None = None  # how far the best logit must stand out from all, for an input like those learnt
+    views: Views = "off"
     figures: dict[str, float]
     origin: Origin
     probes: tuple[Probe, ...] = Field(min_length=1)

@@ -12,13 +12,14 @@ from PIL.Image import Image
 
 from app.errors import BundleError
 from app.inference.bundle import DESCRIPTION, MODEL, Description, read_description
-from app.preprocess import contrast_of, read_image, to_batch
+from app.preprocess import contrast_of, read_image, to_batch, views_of
 from app.stopwatch import stage
 from app.tasks import Prediction
 
 BATCH = 16
 PROBE_TOLERANCE = 0.01  # other processors and releases of onnxruntime round differently, never by this much
 Logits = NDArray[np.float32]
+Pixels = NDArray[np.float32]
 # What a model that does not fit its description can raise: onnxruntime's own errors; the built-in ones that its binding
 # makes of C++ errors; those of NumPy and Pillow for widths that cannot be stacked, sizes beyond the memory, or outputs
 # that are no numbers. All mean that this bundle cannot be used, so none of them may end the thread that tries it.
@@ -53,8 +54,13 @@ class Recogniser:
 
     def predict(self, images: Sequence[Image]) -> list[Prediction]:
         """Recognise RGB images, in order; each answer keeps the most probable label and its calibrated confidence."""
-        rows = self.probabilities(images)
-        return [self._decide(row, contrast_of(image)) for row, image in zip(rows, images, strict=True)]
+        logits = self.logits(images)
+        rows = softmax(logits / np.float32(self.description.temperature))
+        clear = prominence(logits)
+        return [
+            self._decide(row, contrast_of(image), float(standing))
+            for row, image, standing in zip(rows, images, clear, strict=True)
+        ]
 
     def probabilities(self, images: Sequence[Image]) -> Logits:
         """Calibrated probabilities of shape (n, labels), in label order."""
@@ -78,7 +84,7 @@ class Recogniser:
             with stage("preprocess"):
                 batch = to_batch(images, self.description.image)
             with stage("infer"):
-                logits = np.asarray(self._session.run(None, {self._input: batch})[0], np.float32)
+                logits = self._look(batch)
         except RUNTIME_ERRORS as error:
             message = f"the model does not take input as {DESCRIPTION} has it ({self.description.image}): {error}"
             raise BundleError(message) from error
@@ -87,11 +93,23 @@ class Recogniser:
             raise BundleError(message)
         return logits
 
-    def _decide(self, row: Logits, contrast: int) -> Prediction:
+    def _look(self, batch: Pixels) -> Logits:
+        """The logits of a batch: of the images as they are, or the means over their views."""
+        logits = np.asarray(self._session.run(None, {self._input: batch})[0], np.float32)
+        if self.description.views == "off":
+            return logits
+        confidence = softmax(logits / np.float32(self.description.temperature)).max(axis=1)
+        least = self.description.uncertain_below if self.description.views == "uncertain" else np.inf
+        for number in np.flatnonzero(confidence < least):
+            seen = self._session.run(None, {self._input: views_of(batch[number])})[0]
+            logits[number] = np.asarray(seen, np.float32).mean(axis=0)
+        return logits
+
+    def _decide(self, row: Logits, contrast: int, standing: float) -> Prediction:
         labels = self.description.labels
         best = int(row.argmax())
         confidence = float(row[best])
-        reasons = tuple(self._doubts(confidence, contrast))
+        reasons = tuple(self._doubts(confidence, contrast, standing))
         return Prediction(
             label=labels[best],
             confidence=confidence,
@@ -100,12 +118,15 @@ class Recogniser:
             reasons=reasons,
         )
 
-    def _doubts(self, confidence: float, contrast: int) -> Iterator[str]:
+    def _doubts(self, confidence: float, contrast: int, standing: float) -> Iterator[str]:
         threshold, blank = self.description.uncertain_below, self.description.blank_below
+        strange = self.description.strange_below
         if confidence < threshold:
             yield f"confidence {confidence:.3f} is below the threshold {threshold:.3f}"
         if contrast < blank:
             yield f"the image seems blank: its grey values span {contrast}, under {blank}"
+        if strange is not None and standing < strange:
+            yield f"this is unlike what was learnt: the best label stands out by {standing:.1f}, under {strange:.1f}"
 
 
 def open_session(model: Path, threads: int = 0) -> onnxruntime.InferenceSession:
@@ -117,6 +138,11 @@ def open_session(model: Path, threads: int = 0) -> onnxruntime.InferenceSession:
     except RUNTIME_ERRORS as error:
         message = f"{model} cannot be opened by onnxruntime: {error}"
         raise BundleError(message) from error
+
+
+def prominence(logits: Logits) -> Logits:
+    """How far the best label stands out from the mean of all, of shape (n,) for logits of shape (n, labels)."""
+    return np.asarray(logits.max(axis=-1) - logits.mean(axis=-1), np.float32)
 
 
 def softmax(logits: Logits) -> Logits:

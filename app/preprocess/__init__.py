@@ -4,10 +4,11 @@ Owns the image spec (the transforms that travel in a bundle) and what its steps 
 """
 
 from app.preprocess.ground import contrast_of, luminance, outside_mask, paper_colour
-from app.preprocess.network_input import to_array, to_batch
+from app.preprocess.network_input import to_array, to_batch, trace
 from app.preprocess.reading import DEFAULT_MAX_PIXELS, FORMATS, read_image
 from app.preprocess.spec import ImageSpec
 from app.preprocess.steps import dark_on_light, fill_outside, stretch_contrast
+from app.preprocess.views import views_of
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
@@ -23,4 +24,6 @@ __all__ = [
     "stretch_contrast",
     "to_array",
     "to_batch",
+    "trace",
+    "views_of",
 ]

@@ -1,6 +1,6 @@
 """From an image to the array that a network takes: the steps of the spec, scaling, normalisation."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +14,25 @@ Pixels = NDArray[np.float32]
 
 
 def to_array(image: Image.Image, spec: ImageSpec) -> Pixels:
-    """Turn one image into network input of shape (channels, height, width), float32, by the steps of *spec*."""
-    pixels = np.asarray(image.convert("L") if spec.channels == 1 else image.convert("RGB"))
-    for step in spec.steps:
-        pixels = STEPS[step](pixels)
-    pixels = FITS[spec.fit](pixels, spec)
+    """Turn one image into network input of shape (channels, height, width), float32, by the steps of *spec*.
+
+    Raises NothingDrawnError where a step looks for ink and there is none.
+    """
+    *_, (_, pixels) = trace(image, spec)
     planes = np.atleast_3d(pixels).astype(np.float32) / np.float32(255)
     mean: Pixels = np.array(spec.mean, np.float32)
     std: Pixels = np.array(spec.std, np.float32)
     return np.ascontiguousarray(((planes - mean) / std).transpose(2, 0, 1))
+
+
+def trace(image: Image.Image, spec: ImageSpec) -> Iterator[tuple[str, Grey]]:
+    """Yield the name and the pixels of everything an image becomes on its way: as it came, each step, the fit."""
+    pixels = np.asarray(image.convert("L") if spec.channels == 1 else image.convert("RGB"))
+    yield "image", pixels
+    for step in spec.steps:
+        pixels = STEPS[step](pixels)
+        yield step, pixels
+    yield spec.fit, FITS[spec.fit](pixels, spec)
 
 
 def to_batch(images: Sequence[Image.Image], spec: ImageSpec) -> Pixels:

@@ -4,7 +4,17 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-StepName = Literal["dark_on_light", "fill_outside", "level", "stretch_contrast"]
+StepName = Literal[
+    "dark_on_light",
+    "fill_outside",
+    "level",
+    "stretch_contrast",
+    "find_ink",
+    "keep_strokes",
+    "deskew",
+    "centre_mass",
+    "square",
+]
 
 
 class ImageSpec(BaseModel):

@@ -7,6 +7,7 @@ import numpy as np
 from app.preprocess.ground import Grey, is_light_on_dark, luminance, outside_mask, paper_colour, percentiles
 from app.preprocess.levelling import level
 from app.preprocess.spec import StepName
+from app.preprocess.strokes import centre_mass, deskew, find_ink, keep_strokes, square
 
 
 def dark_on_light(pixels: Grey) -> Grey:
@@ -38,4 +39,9 @@ STEPS: dict[StepName, Callable[[Grey], Grey]] = {
     "fill_outside": fill_outside,
     "level": level,
     "stretch_contrast": stretch_contrast,
+    "find_ink": find_ink,
+    "keep_strokes": keep_strokes,
+    "deskew": deskew,
+    "centre_mass": centre_mass,
+    "square": square,
 }

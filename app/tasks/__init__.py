@@ -1,9 +1,23 @@
 """The recognition tasks of PenPress, listed by hand: a new recogniser is one file here and one line in `TASKS`."""
 
-from app.tasks.base import Gate, Kind, Predict, Prediction, Task
+from app.tasks.base import Gate, Kind, Predict, Prediction, Task, Views
+from app.tasks.character import CHARACTER
+from app.tasks.digit import DIGIT
 from app.tasks.document_type import DOCUMENT_TYPE
 
-TASKS = {task.name: task for task in (DOCUMENT_TYPE,)}
+TASKS = {task.name: task for task in (DOCUMENT_TYPE, DIGIT, CHARACTER)}
 DEFAULT = next(iter(TASKS))  # the main task, which commands mean when they are told none
 
-__all__ = ["DEFAULT", "DOCUMENT_TYPE", "TASKS", "Gate", "Kind", "Predict", "Prediction", "Task"]
+__all__ = [
+    "CHARACTER",
+    "DEFAULT",
+    "DIGIT",
+    "DOCUMENT_TYPE",
+    "TASKS",
+    "Gate",
+    "Kind",
+    "Predict",
+    "Prediction",
+    "Task",
+    "Views",
+]

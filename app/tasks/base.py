@@ -9,6 +9,7 @@ from PIL.Image import Image
 from app.preprocess import ImageSpec
 
 Kind = Literal["classify", "transcribe"]
+Views = Literal["off", "on", "uncertain"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,10 @@ class Task:
     `labels` are in the order of the network's outputs; `metric` is what the best run is chosen by. An answer is flagged
     when its calibrated confidence is under `uncertain_below`, or the contrast of the image, in grey values, under
     `blank_below`. `augment` names the recipe in `app/training/augment.py` that fits the task's images; `same_as` maps
-    labels of sources to labels of the task.
+    labels of sources to labels of the task. `alike` groups labels, also ones of other tasks, that people cannot tell
+    apart without context. `strange_share` is the share of validation images that may be flagged as unlike all that was
+    learnt; 0 for no such flag. `views` says whether answers are means over nine views of an image (on), over one (off),
+    or over nine where the first is uncertain.
     """
 
     name: str
@@ -40,6 +44,9 @@ class Task:
     uncertain_below: float = 0.85
     blank_below: int = 12
     same_as: Mapping[str, str] = field(default_factory=dict)
+    alike: tuple[tuple[str, ...], ...] = ()
+    strange_share: float = 0.0
+    views: Views = "off"
 
 
 @dataclass(frozen=True)

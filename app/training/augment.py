@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.preprocess import fill_outside, paper_colour
+from app.training.distort import alter_strokes
 
 Grey = NDArray[np.uint8]
 Generator = np.random.Generator
@@ -233,4 +234,9 @@ def resize(grey: Grey, height: int, width: int) -> Grey:
     return np.asarray(cv2.resize(grey, (width, height), interpolation=method), np.uint8)
 
 
-RECIPES: dict[str, Recipe] = {"none": keep, "text_line": alter_text_line}
+def alter_character(pixels: Grey, random: Generator, _other: Other) -> Grey:
+    """Recipe `strokes`: RGB or grey pixels of a single character in, grey pixels out, as if written by another hand."""
+    return alter_strokes(pixels, random)
+
+
+RECIPES: dict[str, Recipe] = {"none": keep, "text_line": alter_text_line, "strokes": alter_character}

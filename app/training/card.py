@@ -7,6 +7,16 @@ from app.evaluate import Report
 from app.inference.bundle import CARD, Description
 from app.training.judge import Judgement
 
+SIGNS = "`|"  # which Markdown would take for its own
+FEW = 5  # labels that a title has room for
+MORE = {
+    "test_top_5": "test images with the right label among the best five",
+    "test_alike_accuracy": "test images answered rightly, or with a label that people cannot tell from the right one",
+    "test_flagged": "test images flagged as uncertain",
+    "strange_flagged": "images of none of the labels flagged as uncertain",
+    "strange_unlike_flagged": "the same without those that people could take for one of the labels",
+}
+
 
 def write_card(bundle: Path, judgement: Judgement, options: Mapping[str, object]) -> None:
     """Write the card as `README.md` into the bundle, from the judgement and the options of the run."""
@@ -14,11 +24,13 @@ def write_card(bundle: Path, judgement: Judgement, options: Mapping[str, object]
     sections = [
         describe_model(description),
         "## Figures\n\nOf the exported model, run by the serving recogniser.\n\n" + table_of_splits(judgement),
+        *more_sections(description),
         "## Confidence\n\nAnswers of the test split that are kept above a threshold, and their error rate.\n\n"
         + table_of_thresholds(judgement.test),
         "## Altered copies\n\nSome test images as they are, and the same ones altered.\n\n"
         + table_of_alterations(judgement),
         *(f"## Test split by {name}\n\n" + table_of_slice(judgement.test, name) for name in judgement.test.slices),
+        *class_sections(judgement.test),
         *unseen_sections(judgement),
         "## How it was trained\n\n" + table_of_options(options),
     ]
@@ -28,7 +40,9 @@ def write_card(bundle: Path, judgement: Judgement, options: Mapping[str, object]
 def describe_model(description: Description) -> str:
     """The head of the card."""
     origin, image = description.origin, description.image
-    return f"""# {description.task}: {" or ".join(description.labels)}
+    several = len(description.labels) > FEW
+    labels = f"one of {len(description.labels)} labels" if several else " or ".join(description.labels)
+    return f"""# {description.task}: {labels}
 
 {origin.architecture} ({origin.strategy}), {origin.parameters:,} parameters.
 Input {image.height} x {image.width or "any"} pixels, {"grey" if image.channels == 1 else "colour"},
@@ -97,6 +111,30 @@ def unseen_sections(judgement: Judgement) -> list[str]:
     if judgement.unseen is None:
         return []
     return ["## Sources left out of training\n\n" + table_of_slice(judgement.unseen, "source")]
+
+
+def more_sections(description: Description) -> list[str]:
+    """The figures that only some models have, where this one has any."""
+    figures = description.figures
+    rows = [f"| {MORE[name]} | {figures[name]:.4f} |" for name in MORE if name in figures]
+    return ["\n".join(["| share of | |\n|---|---:|", *rows])] if rows else []
+
+
+def class_sections(report: Report) -> list[str]:
+    """Figures by class, where there are more than two."""
+    if len(report.labels) <= 2:  # noqa: PLR2004 - two are told by the overall figures
+        return []
+    head = "## Test split by class\n\n| class | images | precision | recall | F1 |\n|---|" + "---:|" * 4
+    rows = [
+        f"| {as_code(label)} | {each.support} | {each.precision:.4f} | {each.recall:.4f} | {each.f1:.4f} |"
+        for label, each in report.per_class.items()
+    ]
+    return ["\n".join([head, *rows])]
+
+
+def as_code(label: str) -> str:
+    """A label as Markdown shows it in a table, whatever sign it is."""
+    return f"<code>{''.join(f'&#{ord(letter)};' for letter in label)}</code>" if label in SIGNS else f"`{label}`"
 
 
 def table_of_options(options: Mapping[str, object]) -> str:

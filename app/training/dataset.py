@@ -20,6 +20,7 @@ from app.preprocess import ImageSpec, to_array
 from app.tasks import Task
 from app.training.augment import RECIPES
 
+NONE = -1  # stands for the label of an image that is none of the labels
 Pair = tuple[torch.Tensor, int]
 
 
@@ -69,6 +70,24 @@ def load_items(folder: Path, task: Task, data: Sequence[str]) -> list[Item]:
             items.append(Item(name, folder / name / sample.path, label, sample, weight))
     check_documents(items)
     return items
+
+
+def load_strange(folder: Path, task: Task, data: Sequence[str]) -> list[Item]:
+    """Read the data sets named in *data* for what is none of the task's labels: samples that have one are left out."""
+    items = []
+    for entry in data:
+        name, weight = parse_entry(entry)
+        items += [
+            Item(name, folder / name / sample.path, sample.label, sample, weight)
+            for sample in read_manifest(folder / name)
+            if task.same_as.get(sample.label, sample.label) not in task.labels
+        ]
+    return items
+
+
+def is_alike(item: Item, task: Task) -> bool:
+    """Say whether people could take an item for one of the task's labels."""
+    return any(item.label in group and set(group) & set(task.labels) for group in task.alike)
 
 
 def check_documents(items: Sequence[Item]) -> None:
@@ -136,7 +155,7 @@ class AlteredImages(Dataset[Pair]):
         return len(self._items)
 
     def __getitem__(self, index: int) -> Pair:
-        """Input of shape (channels, height, width) and the label's position."""
+        """Input of shape (channels, height, width) and the label's position, or NONE."""
         random = np.random.default_rng((self._seed, index))
         item = self._items[index]
 
@@ -144,7 +163,8 @@ class AlteredImages(Dataset[Pair]):
             return np.asarray(self._items[int(random.integers(len(self._items)))].read())
 
         altered = self._recipe(np.asarray(item.read()), random, other)
-        return torch.from_numpy(to_array(Image.fromarray(altered), self._spec)), self._labels.index(item.label)
+        position = self._labels.index(item.label) if item.label in self._labels else NONE
+        return torch.from_numpy(to_array(Image.fromarray(altered), self._spec)), position
 
 
 def make_loader(images: Dataset[Pair], batch: int, workers: int) -> DataLoader[Pair]:

@@ -10,7 +10,7 @@ the checkpoint, as the service would give it; without a bundle, the network's ow
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from app.training.model import Checkpoint, load_checkpoint
 Heat = NDArray[np.float32]
 WARM, COOL = (213, 94, 0), (0, 114, 178)  # told apart with any kind of colour vision (Okabe and Ito, 2008)
 OPACITY = 0.7
+EXPLAINED = 5  # labels at most, the most probable ones
 TOGETHER = 8  # occluded copies in one forward pass: on one core more are slower, they leave the processor's cache
 CELL_WIDTH, CELL_HEIGHT, GAP, TEXT = 420, 160, 10, 15  # of a page of explanations, in pixels
 
@@ -38,7 +39,7 @@ CELL_WIDTH, CELL_HEIGHT, GAP, TEXT = 420, 160, 10, 15  # of a page of explanatio
 class Explanation:
     """An image, what was predicted, and where the evidence lies: maps of the image's own height and width.
 
-    `evidence` is Grad-CAM for each label, from 0 to 1 on one scale for all labels, so that they can be compared.
+    `evidence` is Grad-CAM for the most probable labels, from 0 to 1 on one scale for all, so that they can be compared.
     `occlusion` is for the predicted label, from -1 (covering it would make the network surer) to 1 (less sure).
     """
 
@@ -78,10 +79,11 @@ def explain_image(
     odds = LogOdds(network).eval()
     batch = torch.from_numpy(to_batch([image], spec)).to(device_of(network))
     prediction = prediction or predict_with(network, batch, labels)
-    maps = [undo_fit(heat, image.size, spec) for heat in grad_cam(odds, batch, len(labels))]
+    order = sorted(labels, key=lambda label: -prediction.probabilities[label])[:EXPLAINED]
+    shown = {label: number for number, label in enumerate(labels) if label in order}
+    maps = [undo_fit(heat, image.size, spec) for heat in grad_cam(odds, batch, shown.values())]
     occlusion = undo_fit(occlude(odds, batch, list(labels).index(prediction.label)), image.size, spec)
-    scaled = to_unit(np.stack(maps))
-    return Explanation(image, prediction, dict(zip(labels, scaled, strict=True)), to_unit(occlusion))
+    return Explanation(image, prediction, dict(zip(shown, to_unit(np.stack(maps)), strict=True)), to_unit(occlusion))
 
 
 def explain_uncertain(
@@ -117,11 +119,11 @@ def last_convolution(network: nn.Module) -> nn.Conv2d:
     return layers[-1]
 
 
-def grad_cam(odds: LogOdds, batch: torch.Tensor, labels: int) -> list[Heat]:
-    """Grad-CAM (Selvaraju et al., 2017) on the last convolution for each label, in pixels of the network's input."""
+def grad_cam(odds: LogOdds, batch: torch.Tensor, labels: Iterable[int]) -> list[Heat]:
+    """Grad-CAM (Selvaraju et al., 2017) on the last convolution for each of *labels*, in pixels of the input."""
     method = LayerGradCam(odds, last_convolution(odds))
     maps = []
-    for label in range(labels):
+    for label in labels:
         coarse = method.attribute(batch, target=label, relu_attributions=True)
         fine = LayerAttribution.interpolate(coarse, tuple(batch.shape[2:]), "bilinear")
         maps.append(fine[0, 0].detach().cpu().numpy())
@@ -240,9 +242,7 @@ def explain_all(
     if bundle is None:
         return [explain_image(network, spec, image, checkpoint.labels) for image in images]
     predictions = Recogniser.load(bundle).predict(images)
-    if uncertain_only:
-        return explain_uncertain(network, spec, images, predictions)
-    answered = zip(images, predictions, strict=True)
+    answered = [pair for pair in zip(images, predictions, strict=True) if pair[1].uncertain or not uncertain_only]
     return [explain_image(network, spec, image, checkpoint.labels, prediction) for image, prediction in answered]
 
 

@@ -95,6 +95,7 @@ def draft_bundle(directory: Path, task: Task, spec: ImageSpec, origin: Origin) -
         temperature=1.0,
         uncertain_below=task.uncertain_below,
         blank_below=task.blank_below,
+        views=task.views,
         figures={},
         origin=origin,
         probes=tuple(Probe(file=name, probabilities=unknown) for name in names),

@@ -1,7 +1,7 @@
 """Feeds the epoch loop: splits of the data, batches of altered images, or of features in the case of transfer."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from torch import nn
 from app.errors import DataError
 from app.preprocess import ImageSpec
 from app.tasks import TASKS, Task
-from app.training.dataset import AlteredImages, Item, choose, class_weights, draw_epoch, make_loader
+from app.training.dataset import AlteredImages, Item, choose, class_weights, draw_epoch, is_alike, make_loader
 from app.training.model import Network, build_network, fold_scaling, freeze
 from app.training.options import Options, choose_spec
 from app.training.train import (
@@ -31,20 +31,24 @@ Log = Callable[[dict[str, float], int | None], None]
 
 @dataclass(frozen=True)
 class Splits:
-    """The data of a run: what is learnt from, chosen by, and judged on; `unseen` holds the sources left out."""
+    """The data of a run: what is learnt from, chosen by, and judged on; `unseen` holds the sources left out.
+
+    `strange` is none of the task's labels: its training split is learnt from, its test split judged on.
+    """
 
     train: list[Item]
     validation: list[Item]
     test: list[Item]
     unseen: list[Item]
+    strange: list[Item] = field(default_factory=list)
 
     @property
     def everything(self) -> list[Item]:
         """All items of the run."""
-        return [*self.train, *self.validation, *self.test, *self.unseen]
+        return [*self.train, *self.validation, *self.test, *self.unseen, *self.strange]
 
 
-def make_splits(items: Sequence[Item], options: Options) -> Splits:
+def make_splits(items: Sequence[Item], options: Options, strange: Sequence[Item] = ()) -> Splits:
     """Split by the manifests; raises DataError for an empty split, an unknown source or data set, a missing class."""
     check_known("source", options.leave_out, {item.sample.source for item in items})
     check_known("data set", options.train_only, {item.data_set for item in items})
@@ -61,7 +65,7 @@ def make_splits(items: Sequence[Item], options: Options) -> Splits:
             message = f"the {name} split of {', '.join(options.data)} is empty; import it, without --splits"
             raise DataError(message)
     class_weights(train, TASKS[options.task].labels)  # fails for a class without samples, before a run is opened
-    return Splits(train, validation, test, unseen)
+    return Splits(train, validation, test, unseen, list(strange))
 
 
 def check_known(what: str, named: Sequence[str], known: set[str]) -> None:
@@ -81,6 +85,7 @@ def train_network(splits: Splits, options: Options, folder: Path, log: Log) -> t
     schedule = Schedule(
         epochs=options.epochs,
         learning_rate=options.learning_rate,
+        weight_decay=options.weight_decay,
         patience=options.patience,
         smoothing=options.smoothing,
         minutes=options.minutes,
@@ -110,9 +115,10 @@ def fit_from(network: Network, feed: Feed, schedule: Schedule, checkpoint: Path,
 def image_feed(task: Task, spec: ImageSpec, splits: Splits, options: Options) -> Feed:
     """Batches of freshly altered images for training, of unaltered ones for validation."""
     recipe = options.augment or task.augment
+    strange = [item for item in choose(splits.strange, "train") if not is_alike(item, task)]
 
     def train(epoch: int) -> Batches:
-        drawn = draw_epoch(splits.train, options.seed, epoch)
+        drawn = draw_epoch([*splits.train, *strange], options.seed, epoch)
         images = AlteredImages(drawn, task.labels, spec, recipe, seed=options.seed * 100_003 + epoch)
         return make_loader(images, options.batch, options.workers)
 
@@ -120,7 +126,7 @@ def image_feed(task: Task, spec: ImageSpec, splits: Splits, options: Options) ->
         images = AlteredImages(splits.validation, task.labels, spec, "none", seed=0)
         return make_loader(images, options.batch, options.workers)
 
-    return Feed(train, validation, task.labels, class_weights(splits.train, task.labels))
+    return Feed(train, validation, task.labels, class_weights(splits.train, task.labels) ** options.balance)
 
 
 def feature_feed(network: Network, images: Feed, options: Options) -> Feed:

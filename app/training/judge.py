@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from app.evaluate import ALTERATIONS, Case, Report, altered, evaluate
+from app.evaluate import ALTERATIONS, Case, Report, alike_accuracy, altered, evaluate
 from app.inference.bundle import Description
 from app.inference.promotion import milliseconds_each
-from app.inference.recogniser import BATCH, Recogniser
-from app.training.dataset import Item
+from app.inference.recogniser import BATCH, Recogniser, prominence
+from app.tasks import Task
+from app.training.dataset import Item, is_alike
 from app.training.export import fit_temperature, record_probes
 from app.training.feeding import Splits
 
@@ -40,15 +41,20 @@ def pick(items: Sequence[Item], count: int) -> list[Item]:
     return [items[int(position)] for position in np.linspace(0, len(items) - 1, count)]
 
 
-def calibrate(bundle: Path, validation: Sequence[Item]) -> None:
-    """Fit the temperature on validation images, half of them altered, since senders' images are; write it down."""
+def calibrate(bundle: Path, validation: Sequence[Item], strange_share: float = 0.0) -> None:
+    """Fit the temperature on validation images, half of them altered, since senders' images are; write it down.
+
+    So is the prominence under which an image counts as unlike all that was learnt, which *strange_share* of the
+    validation images fall short of as they are.
+    """
     recogniser = Recogniser.load(bundle)
     labels = list(recogniser.description.labels)
     cases = mixed_cases([item.case() for item in pick(validation, CALIBRATED)])
     starts = tqdm(range(0, len(cases), BATCH), desc="calibrate", unit="batch", mininterval=2)
     logits = np.concatenate([recogniser.logits([case.read() for case in cases[at : at + BATCH]]) for at in starts])
     truths = np.array([labels.index(case.label) for case in cases])
-    record_probes(bundle, temperature=fit_temperature(logits, truths))
+    below = float(np.quantile(prominence(logits[::2]), strange_share)) if strange_share else None
+    record_probes(bundle, temperature=fit_temperature(logits, truths), strange_below=below)
 
 
 def mixed_cases(cases: Sequence[Case]) -> list[Case]:
@@ -60,7 +66,7 @@ def mixed_cases(cases: Sequence[Case]) -> list[Case]:
     return chosen
 
 
-def judge(bundle: Path, splits: Splits, judged: int) -> Judgement:
+def judge(bundle: Path, splits: Splits, judged: int, task: Task) -> Judgement:
     """Evaluate the bundle on each split and on altered copies of *judged* test images; records the figures in it."""
     recogniser = Recogniser.load(bundle)
     labels = recogniser.description.labels
@@ -79,6 +85,32 @@ def judge(bundle: Path, splits: Splits, judged: int) -> Judgement:
         **test.figures("test"),
         **(unseen.figures("unseen") if unseen else {}),
         **{f"{name}_accuracy": copy.accuracy for name, copy in {"unaltered": unaltered, **copies}.items()},
+        **alike_figures(test, task),
+        **strange_figures(recogniser, test, [item for item in splits.strange if item.sample.split == "test"], task),
         "milliseconds_per_image": milliseconds_each([recogniser], cases)[0],
     }
     return Judgement(record_probes(bundle, figures=figures), validation, test, unseen, unaltered, copies)
+
+
+def alike_figures(test: Report, task: Task) -> dict[str, float]:
+    """The accuracy when labels that people cannot tell apart may be taken for each other, where the task has such."""
+    if not any(len(set(group) & set(task.labels)) > 1 for group in task.alike):
+        return {}
+    predicted = test.probabilities.argmax(axis=1)
+    return {"test_alike_accuracy": alike_accuracy(test.truths, predicted, test.labels, task.alike)}
+
+
+def strange_figures(recogniser: Recogniser, test: Report, strange: Sequence[Item], task: Task) -> dict[str, float]:
+    """The shares of answers that are flagged: on the test split, and on images that are none of the task's labels.
+
+    The latter also without those that people could take for one of the labels.
+    """
+    if not strange:
+        return {}
+    flags, alike = [], [is_alike(item, task) for item in strange]
+    for start in tqdm(range(0, len(strange), BATCH), desc="judge, strange", unit="batch", mininterval=2):
+        images = [item.read() for item in strange[start : start + BATCH]]
+        flags += [answer.uncertain for answer in recogniser.predict(images)]
+    unlike = [flag for flag, same in zip(flags, alike, strict=True) if not same]
+    figures = {"test_flagged": test.uncertain, "strange_flagged": float(np.mean(flags))}
+    return figures | ({"strange_unlike_flagged": float(np.mean(unlike))} if unlike else {})

@@ -1,4 +1,4 @@
-"""Networks: a backbone that turns images into features, and a linear head. Torchvision's, and a baseline without one.
+"""Networks: a backbone that turns images into features, and a linear head. Torchvision's, small ones, a baseline.
 
 Owns weights and checkpoints (state dicts, read with `weights_only=True`: never a pickle of code).
 """
@@ -14,9 +14,11 @@ from torch import nn
 from app.errors import DataError
 from app.preprocess import ImageSpec
 from app.tasks import Task
+from app.training.small_networks import SMALL
 
 BASELINE = "gradient_histogram"
-ARCHITECTURES = ("mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "resnet18", "efficientnet_b0", BASELINE)
+TORCHVISION = ("mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "resnet18", "efficientnet_b0")
+ARCHITECTURES = (*TORCHVISION, BASELINE, *SMALL)
 
 
 class Network(nn.Module):
@@ -77,7 +79,9 @@ def build_network(architecture: str, task: Task, spec: ImageSpec, weights: str =
     saved = read_state(Path(weights)) if weights not in ("imagenet", "none") else {}
     if architecture == BASELINE:
         backbone: nn.Module = GradientHistogram()
-    elif architecture in ARCHITECTURES:
+    elif architecture in SMALL:
+        backbone = SMALL[architecture](spec)
+    elif architecture in TORCHVISION:
         backbone = load_backbone(architecture, weights == "imagenet", {} if "state" in saved else saved)
         remove_head(backbone)
         if spec.channels == 1:
@@ -87,7 +91,7 @@ def build_network(architecture: str, task: Task, spec: ImageSpec, weights: str =
         raise DataError(message)
     network = Network(backbone, count_features(backbone, spec), len(task.labels))
     if "state" in saved:
-        network.load_state_dict(dict(saved["state"]))
+        fill(network, dict(saved["state"]), architecture)
     return network
 
 
@@ -95,8 +99,20 @@ def load_backbone(architecture: str, imagenet: bool, state: dict[str, torch.Tens
     """A torchvision model with its ImageNet head: downloaded weights, those of *state*, or none."""
     network: nn.Module = torchvision.models.get_model(architecture, weights="DEFAULT" if imagenet else None)
     if state:
-        network.load_state_dict(state)
+        fill(network, state, architecture)
     return network
+
+
+def fill(network: nn.Module, state: dict[str, torch.Tensor], architecture: str) -> None:
+    """Load a state dict; raises DataError when it belongs to another network."""
+    try:
+        network.load_state_dict(state)
+    except (RuntimeError, TypeError, AttributeError) as error:  # other names or shapes, or no tensors at all
+        message = (
+            f"the weights do not fit {architecture}, input and labels of this run; give --weights imagenet, none, "
+            f"torchvision's .pth file of {architecture}, or the network.pth of a run of the same kind"
+        )
+        raise DataError(message) from error
 
 
 def read_state(path: Path) -> dict[str, torch.Tensor]:
@@ -150,6 +166,11 @@ def blocks_of(network: Network) -> list[nn.Module]:
     """The backbone's blocks from input to output: the parts of `features` where there is one, else the children."""
     inner = getattr(network.backbone, "features", network.backbone)
     return [block for block in inner.children() if any(True for _ in block.parameters())]
+
+
+def has_maps(network: Network) -> bool:
+    """Say whether a network has learnt feature maps, in which explanations can show where its evidence lies."""
+    return any(isinstance(module, nn.Conv2d) for module in network.backbone.modules())
 
 
 def freeze(network: Network, trained_blocks: int | None) -> None:

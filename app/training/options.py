@@ -23,6 +23,8 @@ class Options(BaseModel):
         "name:weight; a weight of 0.3 draws three images in ten in every epoch")] = ("catmus", "corto")  # fmt: skip
     train_only: Annotated[tuple[str, ...], Field(description="data sets that are learnt from, but neither chosen nor "
         "judged by, such as rendered lines")] = ()  # fmt: skip
+    strange: Annotated[tuple[str, ...], Field(description="data sets of images that are none of the task's labels, as "
+        "name or name:weight, to learn what is unlike them")] = ()  # fmt: skip
     datasets: Annotated[Path | None, Field(description="folder of the data sets; default: app/data/datasets")] = None
     leave_out: Annotated[tuple[str, ...], Field(description="sources kept from training and validation, "
         "and judged as `unseen`")] = ()  # fmt: skip
@@ -40,6 +42,9 @@ class Options(BaseModel):
     minutes: Annotated[float | None, Field(gt=0, description="start no epoch after so many minutes")] = None
     batch: Annotated[int, Field(ge=1, description="images in a step")] = 32
     learning_rate: Annotated[float, Field(gt=0, description="of Adam, at the start")] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0, description="of Adam, apart from its steps (AdamW)")] = 0.0
+    balance: Annotated[float, Field(ge=0, le=1, description="how much more a rare class counts: 1 makes all classes "
+        "count alike, 0 all images")] = 1.0  # fmt: skip
     patience: Annotated[int, Field(ge=1, description="stop after so many epochs without a better validation loss")] = 3
     smoothing: Annotated[float, Field(ge=0, lt=1, description="label smoothing of the loss")] = 0.0
     seed: Annotated[int, Field(ge=0, description="fixes order, alterations and the new head")] = 0

@@ -28,11 +28,11 @@ from app.inference.bundle import Description, Origin
 from app.inference.registry import Registry, RunLog
 from app.tasks import TASKS
 from app.training.card import write_card
-from app.training.dataset import Item, load_items
+from app.training.dataset import Item, load_items, load_strange
 from app.training.export import draft_bundle, export_network
 from app.training.feeding import make_splits, train_network
 from app.training.judge import Judgement, calibrate, judge, pick
-from app.training.model import BASELINE, Network, count_parameters, save_checkpoint
+from app.training.model import Network, count_parameters, has_maps, save_checkpoint
 from app.training.options import Options, choose_spec, parse_options
 from app.training.pictures import draw_explanations, draw_pictures
 from app.training.train import History
@@ -55,7 +55,8 @@ def run_pipeline(options: Options, settings: Settings | None = None, resume: str
     """Train, export, calibrate, judge and log one model; raises a PenPressError when a stage cannot be done."""
     settings = settings or Settings()
     task, spec = TASKS[options.task], choose_spec(options)
-    splits = make_splits(load_items(options.datasets or settings.datasets, task, options.data), options)
+    data = options.datasets or settings.datasets
+    splits = make_splits(load_items(data, task, options.data), options, load_strange(data, task, options.strange))
     run = start_run(options, settings, splits.everything, resume)
     folder = settings.checkpoints / run.run_id
     remember(folder, options)
@@ -66,12 +67,12 @@ def run_pipeline(options: Options, settings: Settings | None = None, resume: str
         compared = [item.read() for item in pick(splits.validation, PARITY_IMAGES)]
         export_network(network, spec, compared, bundle / "model.onnx")
         draft_bundle(bundle, task, spec, describe_origin(options, run, splits.everything, network))
-        calibrate(bundle, splits.validation)
-        judgement = judge(bundle, splits, options.judged)
+        calibrate(bundle, splits.validation, task.strange_share)
+        judgement = judge(bundle, splits, options.judged, task)
         write_card(bundle, judgement, options.model_dump(mode="json", exclude_none=True))
         save_checkpoint(folder / "network.pth", network, options.architecture, task, spec)
         draw_pictures(folder / "plots", history, judgement, splits)
-        if options.architecture != BASELINE:  # it has no feature maps that could be shown
+        if has_maps(network):
             draw_explanations(folder / "plots" / "explanations.png", network, bundle, judgement, splits.test)
         log_results(run, folder, judgement, history)
     return Outcome(run.run_id, bundle, judgement.description, history, judgement)

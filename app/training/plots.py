@@ -25,6 +25,7 @@ BLUE, ORANGE, GREEN, PURPLE, YELLOW, SKY, BLACK = (
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, YELLOW, SKY, BLACK)
 STYLES = ("-", "--", ":", "-.")
 RESOLUTION = 120
+READABLE = 12  # labels at most, for which there is room for numbers and a legend
 COLUMNS = 2
 MOST_IMAGES = 48
 LONGEST = 1600  # pixels of an image on a contact sheet: a page would take a hundred times the room of a line
@@ -65,16 +66,17 @@ def plot_confusion(report: Report, path: Path) -> None:
     """Draw the confusion matrix: truths in rows, predictions in columns; counts, and shares of each row in colour."""
     counts = np.array(report.confusion)
     shares = counts / counts.sum(axis=1, keepdims=True).clip(1)
-    size = 2.6 + 0.9 * len(report.labels)
+    readable = len(report.labels) <= READABLE
+    size = 2.6 + (0.9 if readable else 0.2) * len(report.labels)
     figure = start_figure(size + 1.2, size)
     axes = figure.subplots()
     picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), share in np.ndenumerate(shares):
+    for (row, column), share in np.ndenumerate(shares) if readable else ():
         colour = "white" if share > 0.5 else "black"  # noqa: PLR2004 - half of the scale of colours
         text = f"{counts[row, column]}\n{share:.1%}"
         axes.text(column, row, text, ha="center", va="center", color=colour)
     positions = range(len(report.labels))
-    axes.set_xticks(positions, report.labels, rotation=30, ha="right")
+    axes.set_xticks(positions, report.labels, rotation=30 if readable else 0, ha="right" if readable else "center")
     axes.set_yticks(positions, report.labels)
     axes.set(xlabel="predicted", ylabel="truth", title=f"accuracy {report.accuracy:.2%} of {report.count}")
     figure.colorbar(picture, label="share of the truth")
@@ -94,7 +96,8 @@ def plot_roc(report: Report, path: Path) -> None:
     axes.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC, with the area under the curve")
     axes.set_aspect("equal")
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower right", fontsize="small")
+    if len(report.labels) <= READABLE:
+        axes.legend(loc="lower right", fontsize="small")
     save(figure, path)
 
 

@@ -20,6 +20,8 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from app.evaluate import Report, report_of
+from app.training.dataset import NONE
+from app.training.loss import loss_of
 from app.training.model import Network, read_state, set_training
 
 Batch = tuple[torch.Tensor, torch.Tensor]
@@ -33,6 +35,7 @@ class Schedule:
 
     epochs: int = 8
     learning_rate: float = 1e-3
+    weight_decay: float = 0.0
     patience: int = 3
     smoothing: float = 0.0
     minutes: float | None = None
@@ -99,10 +102,10 @@ def has_fast_bfloat16(device: torch.device) -> bool:
 
 
 def start_fitting(network: Network, schedule: Schedule, device: torch.device) -> Fitting:
-    """Set up Adam over what is not frozen, the plateau schedule and the running average of the weights."""
+    """Set up AdamW over what is not frozen, the plateau schedule and the running average of the weights."""
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    optimiser = torch.optim.Adam(trained, lr=schedule.learning_rate)
+    optimiser = torch.optim.AdamW(trained, lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
     return Fitting(
         network=network,
         optimiser=optimiser,
@@ -197,14 +200,15 @@ def train_epoch(fitting: Fitting, feed: Feed, schedule: Schedule, epoch: int) ->
         for images, truths in batches:
             with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
                 logits = fitting.network(images.to(device, memory_format=layout(images)))
-            loss = criterion(logits.float(), truths.to(device))
+            loss = loss_of(logits.float(), truths.to(device), criterion)
             fitting.optimiser.zero_grad()
             loss.backward()
             fitting.optimiser.step()
             fitting.averaged.update_parameters(fitting.network)
-            losses += float(loss.detach()) * len(truths)
+            known = int((truths != NONE).sum())
+            losses += float(loss.detach()) * known
             hits += int((logits.argmax(1).cpu() == truths).sum())
-            count += len(truths)
+            count += known
             batches.set_postfix(loss=f"{losses / count:.4f}", accuracy=f"{hits / count:.4f}")
     return losses / count, hits, count
 
