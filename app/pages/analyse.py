@@ -16,8 +16,12 @@ from app.pages.upright import Matrix, Upright, put_right
 from app.tasks import Predict, Prediction
 
 MARGIN = 0.3  # of the height of a line's box, around it: what people leave when they cut out a line
-REAL_SHARE = 0.06  # of the writing, from which on a second kind makes a page mixed
-SURE = 0.9  # confidence of a line that may make a page mixed
+REAL_SHARE, SURE = 0.06, 0.97  # of the writing in lines as confident as that: a second kind makes a page mixed
+CLEAR_SHARE, CLEAR, CLEAR_WIDTH = (
+    0.01,
+    0.995,
+    2.0,
+)  # and so does a single line beyond doubt, so many times as wide as high
 STRIP = 3.0  # widths of the pieces of a polygon, in core heights
 
 Point = tuple[int, int]
@@ -121,10 +125,8 @@ def summarise(lines: tuple[PageLine, ...], labels: Sequence[str], upright: Uprig
         label: sum(line.weight * line.prediction.probabilities[label] for line in lines) / total for label in labels
     }
     shares = dict.fromkeys(labels, 0.0)
-    sure = dict.fromkeys(labels, 0.0)
     for line in lines:
         shares[line.prediction.label] += line.weight / total
-        sure[line.prediction.label] += line.weight / total * (line.prediction.confidence >= SURE)
     label = max(soft, key=soft.__getitem__) if lines else None
     return Page(
         width=size[0],
@@ -135,7 +137,20 @@ def summarise(lines: tuple[PageLine, ...], labels: Sequence[str], upright: Uprig
         label=label,
         confidence=soft[label] if label else 0.0,
         probabilities=soft,
-        mixed=sum(share >= REAL_SHARE for share in sure.values()) > 1,
+        mixed=sum(is_real([line for line in lines if line.prediction.label == name], total) for name in labels) > 1,
         shares=shares,
         counts={label: Counter(line.prediction.label for line in lines)[label] for label in labels},
     )
+
+
+def is_real(lines: Sequence[PageLine], total: float) -> bool:
+    """Whether lines of one kind have a real share of the *total* weight of a page, or one of them is beyond doubt."""
+    sure = sum(line.weight for line in lines if line.prediction.confidence >= SURE)
+    return sure >= REAL_SHARE * total or any(is_clear(line, total) for line in lines)
+
+
+def is_clear(line: PageLine, total: float) -> bool:
+    """Whether a line is beyond doubt, and neither a speck nor a single letter."""
+    sides = line.box[2] - line.box[0], line.box[3] - line.box[1]
+    long = max(sides) >= CLEAR_WIDTH * min(sides)  # the page may lie on its side
+    return long and line.prediction.confidence >= CLEAR and line.weight >= CLEAR_SHARE * total
