@@ -27,6 +27,7 @@ FIELDS = {
     "predicted_class",
     "confidence",
     "probabilities",
+    "top",
     "uncertain",
     "reasons",
     "model_name",

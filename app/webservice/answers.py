@@ -1,9 +1,19 @@
 """What the service answers with, as documented models; their fields are promised to clients."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, Field
+
+BEST = 5
+
+
+class Choice(BaseModel):
+    """A label and how probable it is."""
+
+    label: str
+    probability: float
 
 
 class Answer(BaseModel):
@@ -12,6 +22,7 @@ class Answer(BaseModel):
     predicted_class: str = Field(description="the most probable label, or the text for a task that transcribes")
     confidence: float = Field(ge=0, le=1, description="calibrated probability of that label")
     probabilities: dict[str, float] = Field(description="calibrated probability of every label")
+    top: list[Choice] = Field(description="the five most probable labels, the most probable first")
     uncertain: bool = Field(description="true when a person should look at it")
     reasons: list[str] = Field(description="why the answer is uncertain; empty when it is not")
     model_name: str = Field(description="the task, which is also the name of the registered model")
@@ -19,6 +30,12 @@ class Answer(BaseModel):
     model_alias: str | None = Field(description="the alias that the version held when it was loaded")
     prediction_time_ms: float = Field(ge=0, description="reading the image and recognising it, in milliseconds")
     request_id: str = Field(description="as in the header X-Request-ID and in the prediction log")
+
+
+def best_of(probabilities: Mapping[str, float]) -> list[Choice]:
+    """The most probable labels, at most five, the most probable first."""
+    ranked = sorted(probabilities.items(), key=lambda pair: -pair[1])[:BEST]
+    return [Choice(label=label, probability=probability) for label, probability in ranked]
 
 
 class ErrorAnswer(BaseModel):

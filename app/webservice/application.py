@@ -17,6 +17,7 @@ from app.webservice.batch import batching
 from app.webservice.envelope import Envelope
 from app.webservice.failures import DOCUMENTED, add_handlers
 from app.webservice.keys import Keys
+from app.webservice.models import listing
 from app.webservice.observing import Observer
 from app.webservice.operating import operating
 from app.webservice.page_answers import AnswerForPage
@@ -56,6 +57,7 @@ def create_app(
     app = FastAPI(title="PenPress", description=ABOUT, lifespan=lifespan, redirect_slashes=False)
     app.state.service = service
     app.include_router(operating(service))
+    app.include_router(listing(service))
     app.include_router(batching(service, workers))
     app.include_router(page_routes(service, workers))
     app.include_router(routes(service, workers))

@@ -16,7 +16,7 @@ from app.pages import Page, PageLimits, analyse, first_page, pages_of, predictio
 from app.prediction_log import Entry, PredictionLog
 from app.stopwatch import measured, stage
 from app.tasks import Prediction
-from app.webservice.answers import Answer, Health, Limits, RefusedVersion, TaskHealth
+from app.webservice.answers import Answer, Health, Limits, RefusedVersion, TaskHealth, best_of
 from app.webservice.failures import RequestError
 from app.webservice.metrics import Metrics
 from app.webservice.page_answers import PagesAnswer, ReadPages, one_page, with_page
@@ -67,6 +67,7 @@ class Service:
             predicted_class=prediction.label,
             confidence=min(1.0, prediction.confidence),
             probabilities=dict(prediction.probabilities),
+            top=best_of(prediction.probabilities),
             uncertain=prediction.uncertain,
             reasons=list(prediction.reasons),
             model_name=live.description.task,

@@ -1,0 +1,77 @@
+"""Tests of the list of models, of tasks beside the main one over HTTP, and of an upload without any stroke."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image, ImageDraw
+
+from app.preprocess import ImageSpec
+from app.tasks import CHARACTER, DIGIT, TASKS, Task
+from app.training.export import draft_bundle
+from app.webservice import create_app
+from tests.bundles import make_bundle, origin
+from tests.fakes import FakeStore, ListLog, opener
+from tests.services import check_error
+from tests.stores import settings_in
+
+SINGLE = (DIGIT, CHARACTER)
+
+
+def stroke() -> bytes:
+    """An upload with one stroke on it."""
+    image, buffer = Image.new("RGB", (60, 80), "white"), io.BytesIO()
+    ImageDraw.Draw(image).line([(30, 10), (28, 70)], "black", 5)
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def embed(folder: Path, task: Task) -> None:
+    """Make a bundle of the task with drawn probes, since the steps refuse what is blank."""
+    plain = ImageSpec(height=task.image.height, width=task.image.width, fit="stretch")
+    make_bundle(folder, Task(task.name, task.kind, task.labels, plain))
+    draft_bundle(folder, task, task.image, origin(0))
+
+
+@pytest.fixture(name="client", scope="module")
+def _client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    settings = settings_in(tmp_path_factory.mktemp("models"), inference_threads=1)
+    for task in SINGLE:
+        embed(settings.embedded / task.name, task)
+    store = FakeStore()
+    store.reachable = False
+    with TestClient(create_app(settings, None, ListLog(), opener(store)), raise_server_exceptions=False) as client:
+        yield client
+
+
+def test_every_task_is_listed(client: TestClient) -> None:
+    """The list has every task, the main one first, with what answers for it, or nothing."""
+    for path in ("/models", "/models/"):
+        models = client.get(path).json()["models"]
+        assert [model["task"] for model in models] == list(TASKS)
+        assert [model["version"] for model in models] == [None, "embedded", "embedded"]
+        assert [len(model["labels"]) for model in models] == [2, 10, 94]
+        assert all(model["limits"]["max_pixels"] > 0 for model in models)
+        assert all(model["path"] == f"/predict/{model['task']}/" for model in models)
+
+
+@pytest.mark.parametrize("task", SINGLE, ids=lambda task: task.name)
+def test_a_single_sign_is_answered_with_the_best_five(client: TestClient, task: Task) -> None:
+    """The answer has the five most probable labels, in order, and the first of them is the answer."""
+    answer = client.post(f"/predict/{task.name}/", files={"file": ("a.png", stroke())}).json()
+    shares = [choice["probability"] for choice in answer["top"]]
+    assert len(shares) == 5
+    assert shares == sorted(shares, reverse=True)
+    assert (answer["top"][0]["label"], shares[0]) == (answer["predicted_class"], answer["confidence"])
+    assert set(answer["probabilities"]) == set(task.labels)
+
+
+@pytest.mark.parametrize("task", SINGLE, ids=lambda task: task.name)
+def test_an_empty_field_is_the_senders_error(client: TestClient, task: Task) -> None:
+    """An image without any stroke is answered with 422 and what to do."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (200, 200), "white").save(buffer, "PNG")
+    response = client.post(f"/predict/{task.name}/", files={"file": ("a.png", buffer.getvalue())})
+    assert "nothing drawn" in check_error(response, 422, "nothing_drawn")
