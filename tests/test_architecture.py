@@ -31,7 +31,7 @@ OWNERS = {
     "sklearn": ("app/training/",),
     "matplotlib": ("app/training/",),
     "onnx": ("app/training/",),
-    "onnxruntime": ("app/inference/recogniser.py",),
+    "onnxruntime": ("app/inference/recogniser.py", "app/training/quantise.py"),
     "mlflow": ("app/inference/registry/",),
     "datasets": IMPORT_SCRIPTS,
     "scipy": IMPORT_SCRIPTS,

@@ -73,5 +73,6 @@ def tiny_options(**changes: object) -> Options:
         "learning_rate": 0.05,
         "workers": 0,
         "judged": 4,
+        "quantise": "never",
     }
     return Options.model_validate(values | changes)

@@ -81,6 +81,7 @@ def judge(bundle: Path, splits: Splits, judged: int, task: Task) -> Judgement:
     unaltered = report(cases, "unaltered")
     copies = {name: report(altered(cases, name), name) for name in ALTERATIONS}
     figures = {
+        **recogniser.description.figures,
         **validation.figures("validation"),
         **test.figures("test"),
         **(unseen.figures("unseen") if unseen else {}),

@@ -47,6 +47,8 @@ class Options(BaseModel):
         "count alike, 0 all images")] = 1.0  # fmt: skip
     patience: Annotated[int, Field(ge=1, description="stop after so many epochs without a better validation loss")] = 3
     smoothing: Annotated[float, Field(ge=0, lt=1, description="label smoothing of the loss")] = 0.0
+    quantise: Annotated[Literal["auto", "never"], Field(description="auto: ship a model in 8 bits where it serves "
+        "better; never: do not make one")] = "auto"  # fmt: skip
     seed: Annotated[int, Field(ge=0, description="fixes order, alterations and the new head")] = 0
     workers: Annotated[int, Field(ge=0, description="processes that read images")] = 2
     judged: Annotated[int, Field(ge=1, description="images of the test split that altered copies are judged on")] = 600

@@ -35,6 +35,7 @@ from app.training.judge import Judgement, calibrate, judge, pick
 from app.training.model import Network, count_parameters, has_maps, save_checkpoint
 from app.training.options import Options, choose_spec, parse_options
 from app.training.pictures import draw_explanations, draw_pictures
+from app.training.quantise import quantise
 from app.training.train import History
 
 PARITY_IMAGES = 8
@@ -68,6 +69,8 @@ def run_pipeline(options: Options, settings: Settings | None = None, resume: str
         export_network(network, spec, compared, bundle / "model.onnx")
         draft_bundle(bundle, task, spec, describe_origin(options, run, splits.everything, network))
         calibrate(bundle, splits.validation, task.strange_share)
+        if options.quantise == "auto" and quantise(bundle, splits.train, splits.validation):
+            calibrate(bundle, splits.validation, task.strange_share)  # the bundle has another model now
         judgement = judge(bundle, splits, options.judged, task)
         write_card(bundle, judgement, options.model_dump(mode="json", exclude_none=True))
         save_checkpoint(folder / "network.pth", network, options.architecture, task, spec)
