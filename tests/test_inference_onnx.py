@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from app.inference.inference_onnx import main
+from app.inference.inference_onnx import CELL, main
+from app.tasks import DOCUMENT_TYPE
 from tests.bundles import DARK, LIGHT, MIDDLE, make_bundle, picture
 
 
@@ -87,3 +89,11 @@ def test_a_missing_bundle_is_explained(tmp_path: Path, images: Path, capsys: pyt
     """A folder without a bundle gives exit code 2 and names the file that is missing."""
     assert main([str(images), "--bundle", str(tmp_path)]) == 2
     assert "model.json" in capsys.readouterr().err
+
+
+def test_the_steps_can_be_looked_at(bundle: Path, images: Path, tmp_path: Path) -> None:
+    """A picture has a row for each image that can be read, with a cell for the image, each step and the fit."""
+    (images / "broken.png").write_bytes(b"no image")
+    assert main([str(images), "--bundle", str(bundle), "--show-steps", str(tmp_path / "steps.png")]) == 1
+    with Image.open(tmp_path / "steps.png") as page:
+        assert page.size == (CELL[0] * (2 + len(DOCUMENT_TYPE.image.steps)), CELL[1] * 3)

@@ -275,6 +275,7 @@ def test_the_reference_describes_every_field(service: Fixture) -> None:
         "/healthz",
         "/readyz",
         "/metrics",
+        "/models",
     }
     answer = reference["components"]["schemas"]["Answer"]["properties"]
     assert set(answer) == FIELDS

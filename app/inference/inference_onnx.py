@@ -2,7 +2,8 @@
 
 Uses the bundle that ships with the project, or any other with `--bundle`. Prints a table, or with `--json` one JSON
 object a line. Folders are searched with all below them. A file that cannot be read is reported and the others are
-answered; the exit code is then 1. Nothing is written to the prediction log.
+answered; the exit code is then 1. Nothing is written to the prediction log. `--show-steps steps.png` draws what the
+network sees, and how it comes to that.
 
     python -m app.inference.inference_onnx FOLDER --out results.csv --overlay DIR --alto DIR --copy-to DIR
 
@@ -17,9 +18,11 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from app.config import read_settings
@@ -27,9 +30,10 @@ from app.errors import BundleError, InputError
 from app.inference.documents import ERROR, Job, run, write_csv
 from app.inference.recogniser import Recogniser
 from app.pages import PageLimits
-from app.preprocess import read_image
+from app.preprocess import read_image, trace
 from app.tasks import DEFAULT, TASKS, Prediction
 
+MOST_SHOWN, CELL, GAP = 50, (260, 132), 4  # of the picture of the steps: files, pixels of a cell and between cells
 SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".jp2", ".pgm", ".ppm", ".pbm"}
 )
@@ -65,6 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         failed += result.prediction is None
         with tqdm.external_write_mode():
             sys.stdout.write(show(result) + "\n")
+    if options.show_steps:
+        draw_steps(recogniser, files, settings.max_pixels).save(options.show_steps)
     if failed:
         sys.stderr.write(f"{failed} of {len(files)} files could not be answered\n")
     return 1 if failed else 0
@@ -76,6 +82,7 @@ def read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("paths", nargs="+", type=Path, metavar="FILE|FOLDER", help="images, or folders of images")
     parser.add_argument("--task", default=DEFAULT, choices=TASKS, help="whose shipped bundle answers")
     parser.add_argument("--bundle", type=Path, metavar="DIR", help="answer with the bundle in this folder instead")
+    parser.add_argument("--show-steps", type=Path, metavar="PNG", help="draw what preprocessing makes of each image")
     parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
     parser.add_argument("--out", type=Path, metavar="FILE", help="analyse pages; results as .csv or .jsonl")
     parser.add_argument("--overlay", type=Path, metavar="DIR", help="with --out: pages with their lines coloured")
@@ -125,6 +132,21 @@ def recognise(recogniser: Recogniser, files: Sequence[Path], max_pixels: int) ->
         except (InputError, OSError) as failure:
             error = str(failure)
         yield Result(str(file), round((time.perf_counter() - start) * 1000, 2), prediction, error)
+
+
+def draw_steps(recogniser: Recogniser, files: Sequence[Path], max_pixels: int) -> Image.Image:
+    """A row for each of the first files that can be read: the image and what each step of preprocessing makes of it."""
+    rows: list[list[Image.Image]] = []
+    for file in files[:MOST_SHOWN]:
+        with suppress(InputError, OSError):
+            image = read_image(file.read_bytes(), max_pixels)
+            rows.append([Image.fromarray(pixels) for _, pixels in trace(image, recogniser.description.image)])
+    width, height = CELL
+    page = Image.new("RGB", (width * max(map(len, rows), default=1), height * max(1, len(rows))), "grey")
+    for top, row in enumerate(rows):
+        for left, stage in enumerate(row):
+            page.paste(ImageOps.contain(stage, (width - GAP, height - GAP)), (left * width, top * height))
+    return page
 
 
 def as_row(result: Result) -> str:

@@ -19,6 +19,7 @@ LONGEST = 280  # pixels: strokes are looked for in a copy reduced to about this
 COARSE = 56  # pixels: the fall of light is measured on a grid of about so many
 LEAST_CONTRAST = 20  # grey values between paper and ink
 LEAST_CLEARNESS = 10.0  # the same, in standard deviations of the grain of the paper
+SURE_CONTRAST = 80  # no grain has it
 HALF = 128  # ink of at least this counts as stroke
 SPECK = 0.03  # share of the largest stroke's area under which another is dirt
 STEEPEST = 10.0  # degrees of slant that are taken back
@@ -39,7 +40,7 @@ def find_ink(pixels: Grey) -> Grey:
         refuse(int(np.ptp(grey)))
     below, paper = percentiles(depth[~mask], (0.16, 0.5))
     grain = paper - below  # the standard deviation where grain is distributed normally; strokes' edges lie above
-    if (highest := int(depth.max()) - paper) < max(LEAST_CONTRAST, LEAST_CLEARNESS * grain):
+    if (highest := int(depth.max()) - paper) < max(LEAST_CONTRAST, min(SURE_CONTRAST, LEAST_CLEARNESS * grain)):
         refuse(highest)
     foot, ink = paper + 2 * grain, percentiles(depth[mask], (0.75,))[0]
     scaled = (np.arange(256) - foot) * (255 / max(1, ink - foot))

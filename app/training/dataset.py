@@ -14,7 +14,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from app.data.manifest import Sample, read_listed, read_manifest
-from app.errors import DataError
+from app.errors import DataError, NothingDrawnError
 from app.evaluate import Case
 from app.preprocess import ImageSpec, to_array
 from app.tasks import Task
@@ -162,9 +162,14 @@ class AlteredImages(Dataset[Pair]):
         def other() -> np.ndarray:
             return np.asarray(self._items[int(random.integers(len(self._items)))].read())
 
-        altered = self._recipe(np.asarray(item.read()), random, other)
+        image = item.read()
+        altered = Image.fromarray(self._recipe(np.asarray(image), random, other))
         position = self._labels.index(item.label) if item.label in self._labels else NONE
-        return torch.from_numpy(to_array(Image.fromarray(altered), self._spec)), position
+        try:
+            array = to_array(altered, self._spec)
+        except NothingDrawnError:  # the alteration went too far
+            array = to_array(image, self._spec)
+        return torch.from_numpy(array), position
 
 
 def make_loader(images: Dataset[Pair], batch: int, workers: int) -> DataLoader[Pair]:

@@ -12,8 +12,8 @@ BEST = 5
 class Choice(BaseModel):
     """A label and how probable it is."""
 
-    label: str
-    probability: float
+    label: str = Field(description="one of the labels of the model")
+    probability: float = Field(ge=0, le=1, description="its calibrated probability")
 
 
 class Answer(BaseModel):
@@ -35,7 +35,7 @@ class Answer(BaseModel):
 def best_of(probabilities: Mapping[str, float]) -> list[Choice]:
     """The most probable labels, at most five, the most probable first."""
     ranked = sorted(probabilities.items(), key=lambda pair: -pair[1])[:BEST]
-    return [Choice(label=label, probability=probability) for label, probability in ranked]
+    return [Choice(label=label, probability=min(1.0, probability)) for label, probability in ranked]
 
 
 class ErrorAnswer(BaseModel):
