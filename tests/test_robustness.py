@@ -1,0 +1,211 @@
+"""What the service withstands: a hundred swaps under load, writers that are killed, damaged images, no network."""
+
+import gc
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from app.inference.production import Live
+from tests.bundles import DARK, MIDDLE, make_bundle, picture
+from tests.services import NAME, Fixture, serving
+from tests.stores import settings_in
+
+ROOT = Path(__file__).resolve().parents[1]
+SWAPS = 100
+EXPECTED = {0: "handwritten", 1: "printed"}  # by the version's parity
+FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "JPEG2000", "PPM")
+
+
+@pytest.fixture(name="service", scope="module")
+def _service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fixture]:
+    with serving(tmp_path_factory.mktemp("service"), max_pixels=1_000_000, alias_poll_seconds=3600) as service:
+        yield service
+
+
+def test_a_hundred_swaps_under_load_cost_no_request(tmp_path: Path) -> None:
+    """Every answer is that of the version it names, none fails, and neither bundles nor sessions pile up."""
+    bundles = [make_bundle(tmp_path / "even", bias=-20.0), make_bundle(tmp_path / "odd", bias=20.0)]
+    answers: list[tuple[int, str, str]] = []
+    stop, old = threading.Event(), list[weakref.ref[Live]]()
+    with serving(tmp_path, alias_poll_seconds=3600) as service:
+
+        def post_on() -> None:
+            while not stop.is_set():
+                response = service.post(picture(MIDDLE))
+                body = response.json()
+                answers.append((response.status_code, body["model_version"], body["predicted_class"]))
+
+        swap(service, 100, bundles)
+        threads = [threading.Thread(target=post_on) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for number in range(101, 101 + SWAPS):
+            assert service.production.live is not None
+            old.append(weakref.ref(service.production.live))
+            swap(service, number, bundles)
+        stop.set()
+        for thread in threads:
+            thread.join(30)
+        gc.collect()
+        assert service.production.swaps == SWAPS + 1
+        assert len(list((tmp_path / "cache" / NAME).iterdir())) <= 3
+        assert sum(live() is not None for live in old) <= 1
+    assert {status for status, _, _ in answers} == {200}
+    assert all(label == EXPECTED[int(version) % 2] for _, version, label in answers)
+    assert len({version for _, version, _ in answers}) > 1
+    assert len(service.log.entries) == len(answers)
+
+
+def swap(service: Fixture, number: int, bundles: list[Path]) -> None:
+    """Give the alias to a new version and have it taken; fails when it is not."""
+    service.store.promote(str(number), bundles[number % 2])
+    service.production.reconcile(service.store.open)
+    assert service.production.live is not None
+    assert service.production.live.version == str(number)
+
+
+KILLED = """
+import json, os, random, signal, sys
+from dataclasses import replace
+from pathlib import Path
+from app.prediction_log import Entry, PredictionFile
+
+log = PredictionFile(Path(sys.argv[1]))
+entry = Entry("2026-01-01T00:00:00.000+00:00", "", "0" * 64, 10, "t", "1", "l" * 300, 0.9, False, 1.5)
+random.seed(0)
+told = []
+for round in range(50):
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        number = 0
+        while True:
+            log.append(replace(entry, request_id=f"{round}-{number}"))
+            os.write(writing, b".")
+            number += 1
+    os.close(writing)
+    wanted = random.randrange(1, 40)
+    while wanted > 0:
+        wanted -= len(os.read(reading, wanted))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    acknowledged = 0
+    os.set_blocking(reading, True)
+    while rest := os.read(reading, 65536):
+        acknowledged += len(rest)
+    told.append(acknowledged)
+    os.close(reading)
+print(json.dumps(told))
+"""
+
+
+def test_what_was_acknowledged_is_in_the_log_of_a_killed_writer(tmp_path: Path) -> None:
+    """Fifty writers are killed at random moments: each entry that was told to be written is a whole line."""
+    path = tmp_path / "predictions.log"
+    command = [sys.executable, "-c", KILLED, str(path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603 - our own script
+    numbers: dict[int, set[int]] = {}
+    for line in path.read_text("utf-8").splitlines():
+        turn, number = map(int, json.loads(line)["request_id"].split("-"))
+        numbers.setdefault(turn, set()).add(number)
+    late = json.loads(done.stdout)
+    assert len(numbers) == len(late) == 50
+    for turn, found in numbers.items():
+        assert found == set(range(len(found)))
+        assert len(found) > late[turn]
+
+
+def image_of(fmt: str) -> bytes:
+    """A small image with some structure."""
+    image = Image.linear_gradient("L").resize((60, 24)).convert("RGB")
+    buffer = io.BytesIO()
+    image.save(buffer, fmt)
+    return buffer.getvalue()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # what Pillow warns of and reads all the same
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), fmt=st.sampled_from(FORMATS))
+def test_damaged_images_are_answered_or_refused(service: Fixture, data: st.DataObject, fmt: str) -> None:
+    """Bytes changed, cut out or put in anywhere never lead to a 500."""
+    damaged = bytearray(image_of(fmt))
+    for _ in range(data.draw(st.integers(1, 6))):
+        place = data.draw(st.integers(0, len(damaged) - 1))
+        kept = data.draw(st.sampled_from([0, 1, 8, 10_000]))
+        damaged[place : place + data.draw(st.integers(0, 6))] = data.draw(st.binary(max_size=6))
+        damaged = damaged[: max(1, len(damaged) - (0 if kept == 10_000 else kept))]
+    response = service.post(bytes(damaged))
+    assert response.status_code in {200, 400, 413, 415}, response.text
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    body=st.binary(max_size=300), kind=st.sampled_from(["multipart/form-data; boundary=b", "multipart/form-data", ""])
+)
+def test_damaged_bodies_are_refused(service: Fixture, body: bytes, kind: str) -> None:
+    """Whatever stands in the place of a multipart body is the client's fault, on every path that takes files."""
+    for path in ("/predict/", "/predict/batch/"):
+        content = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n' + body
+        response = service.client.post(path, content=content, headers={"Content-Type": kind})
+        assert response.status_code in {400, 413, 415, 422}, response.text
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "a\x00b.png", "x" * 500, "'; DROP TABLE", "\u202egnp.exe", ""])
+def test_hostile_file_names_mean_nothing(service: Fixture, name: str) -> None:
+    """The name of a file is never used; without one the part is no file."""
+    response = service.client.post("/predict/", files={"file": (name, picture(DARK))})
+    assert response.status_code == (200 if name else 422)
+
+
+OFFLINE = """
+import sys
+from pathlib import Path
+
+def refuse(event, arguments):
+    if event in {"socket.connect", "socket.getaddrinfo", "socket.sendto"}:
+        raise PermissionError(f"{event} {arguments[1:]}")
+
+sys.addaudithook(refuse)
+from fastapi.testclient import TestClient
+from app.config import Settings
+from app.webservice import create_app
+
+folder = Path(sys.argv[1])
+settings = Settings(
+    mlflow_tracking_uri=f"sqlite:///{folder}/mlruns/mlflow.db", artifact_root=folder / "mlruns",
+    embedded=folder / "embedded", bundle_cache=folder / "cache", prediction_log=folder / "predictions.log",
+)
+with TestClient(create_app(settings)) as client:
+    for _ in range(600):
+        health = client.get("/health").json()
+        if health["status"] != "starting":
+            break
+        client.app.state.service.watch._settled.wait(0.1)
+    answer = client.post("/predict/", files={"file": ("line.png", (folder / "line.png").read_bytes(), "image/png")})
+print(health["status"], answer.json()["model_version"], answer.status_code)
+"""
+
+
+def test_the_service_registers_and_answers_without_a_network(tmp_path: Path) -> None:
+    """With every connection refused, a fresh service registers its shipped model and answers with it."""
+    settings_in(tmp_path)
+    make_bundle(tmp_path / "embedded" / NAME)
+    (tmp_path / "line.png").write_bytes(picture(DARK))
+    command = [sys.executable, "-c", OFFLINE, str(tmp_path)]
+    environment = os.environ | {"HOME": str(tmp_path)}
+    done = subprocess.run(  # noqa: S603 - our own script
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split()[-3:] == ["ok", "1", "200"], done.stderr
