@@ -20,6 +20,7 @@ COARSE = 56  # pixels: the fall of light is measured on a grid of about so many
 LEAST_CONTRAST = 20  # grey values between paper and ink
 LEAST_CLEARNESS = 10.0  # the same, in standard deviations of the grain of the paper
 SURE_CONTRAST = 80  # no grain has it
+FAINT = 32  # ink of at most this is the blurred rim of a stroke, and does not count for its size
 HALF = 128  # ink of at least this counts as stroke
 SPECK = 0.03  # share of the largest stroke's area under which another is dirt
 STEEPEST = 10.0  # degrees of slant that are taken back
@@ -137,7 +138,8 @@ def deskew(ink: Grey) -> Grey:
 
 def centre_mass(ink: Grey) -> Grey:
     """Step: a square field around the ink, whose longer side is 5/7 of it, and whose mass is in its centre."""
-    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    clear = ink > FAINT
+    rows, columns = np.flatnonzero(clear.any(axis=1)), np.flatnonzero(clear.any(axis=0))
     if not rows.size:
         return ink
     cut = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
