@@ -46,6 +46,7 @@ class Settings(BaseSettings):
     bundle_cache: Path = APP / "inference" / "cache"
     prediction_log: Path = APP / "webservice_predictions" / "predictions.log"
     prediction_log_required: bool = True
+    prediction_log_max_bytes: int = Field(0, ge=0, description="size at which the log is put aside; 0: never")
     alias: str = "prod"
     alias_poll_seconds: float = Field(2.0, gt=0)
     max_upload_bytes: int = Field(20 * 1024 * 1024, ge=1024)

@@ -4,7 +4,8 @@ Owns the line's fields and how it reaches the file. Never sees image bytes or fi
 
 A line is one `write` to a descriptor opened for appending, so lines of several threads or processes never mix, and a
 line survives `kill -9` as soon as the kernel has it. It is not synced to the disk: a power cut may cost the last
-seconds. The file is opened anew for each line, so it may be rotated or removed at any time.
+seconds. The file is opened anew for each line, so it may be rotated or removed at any time; it can also be put aside
+here when it is full.
 """
 
 import fcntl
@@ -46,9 +47,10 @@ class PredictionLog(Protocol):
 class PredictionFile:
     """The prediction log as a file of JSON lines."""
 
-    def __init__(self, path: Path) -> None:
-        """Take the place of the log; nothing is opened yet."""
+    def __init__(self, path: Path, max_bytes: int = 0) -> None:
+        """Take the place of the log, and the size at which it is put aside (0: never); nothing is opened yet."""
         self.path = path
+        self._max_bytes = max_bytes
 
     def check(self) -> None:
         """Make the log and its folder when absent; raises PredictionLogError when it cannot be written."""
@@ -61,19 +63,47 @@ class PredictionFile:
     def _write(self, line: bytes) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o640)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)  # else a line that is half written would look like a torn one
-                whole = end_of_torn_line(descriptor) + line
-                written = os.write(descriptor, whole)
-            finally:
-                os.close(descriptor)
+            while (counts := self._try(line)) is None:  # the file was put aside, so there is a new one
+                pass
         except OSError as error:
             message = f"the prediction log {self.path} cannot be written ({error}); {REMEDY}"
             raise PredictionLogError(message) from error
-        if written != len(whole):
-            message = f"the prediction log {self.path} took {written} of {len(whole)} bytes; {REMEDY}"
+        written, wanted = counts
+        if written != wanted:
+            message = f"the prediction log {self.path} took {written} of {wanted} bytes; {REMEDY}"
             raise PredictionLogError(message)
+
+    def _try(self, line: bytes) -> tuple[int, int] | None:
+        """Append the line; returns the bytes written and wanted, or None when it does not belong into this file."""
+        descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o640)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # else a line that is half written would look like a torn one
+            if not self._is_current(descriptor):
+                return None
+            whole = end_of_torn_line(descriptor) + line
+            return os.write(descriptor, whole), len(whole)
+        finally:
+            os.close(descriptor)
+
+    def _is_current(self, descriptor: int) -> bool:
+        """Whether lines belong into this locked file: neither was it put aside while waiting for it, nor is it full.
+
+        A full one is put aside here: `predictions.log.1` is the oldest, and no number is used twice.
+        """
+        opened = os.fstat(descriptor)
+        try:
+            named = self.path.stat()
+        except FileNotFoundError:
+            return False
+        if not os.path.samestat(opened, named):
+            return False
+        if not self._max_bytes or opened.st_size < self._max_bytes:
+            return True
+        numbers = [
+            int(path.suffix[1:]) for path in self.path.parent.glob(f"{self.path.name}.*") if path.suffix[1:].isdigit()
+        ]
+        self.path.rename(f"{self.path}.{max(numbers, default=0) + 1}")
+        return False
 
 
 REMEDY = (

@@ -118,3 +118,29 @@ def test_a_line_that_is_taken_in_part_is_an_error(log: PredictionFile) -> None:
     log.append(ENTRY)
     first, torn, last = lines(log)
     assert (first, len(torn)) == (last, 10)
+
+
+def test_a_full_log_is_put_aside_and_no_line_is_lost(tmp_path: Path) -> None:
+    """Several writers on one small log leave every line once, in files of the size, numbered from the oldest."""
+    logs = [PredictionFile(tmp_path / "predictions.log", max_bytes=2000) for _ in range(4)]
+
+    def append(number: int) -> None:
+        for part in range(60):
+            logs[number].append(replace(ENTRY, request_id=f"{number}-{part}"))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(append, range(4)))
+    aside = {int(path.suffix[1:]): path for path in tmp_path.glob("predictions.log.*")}
+    assert sorted(aside) == list(range(1, len(aside) + 1))
+    assert all(2000 <= path.stat().st_size < 2500 for path in aside.values())
+    files = [*(aside[number] for number in sorted(aside)), tmp_path / "predictions.log"]
+    told = [json.loads(line)["request_id"] for path in files for line in path.read_text("utf-8").splitlines()]
+    assert sorted(told) == sorted(f"{number}-{part}" for number in range(4) for part in range(60))
+    assert [each for each in told if each.startswith("2-")] == [f"2-{part}" for part in range(60)]
+
+
+def test_without_a_size_the_log_stays_one_file(log: PredictionFile) -> None:
+    """By default nothing is renamed."""
+    for _ in range(100):
+        log.append(ENTRY)
+    assert list(log.path.parent.iterdir()) == [log.path]

@@ -41,7 +41,9 @@ def create_app(
     """Put the service together; what is not given is made from *settings*. Nothing runs before the lifespan begins."""
     productions = productions or {name: Production(task, settings) for name, task in TASKS.items()}
     watch = Watch(productions.values(), open_store or open_registry(settings), settings.alias_poll_seconds)
-    service = Service(settings, productions, log or PredictionFile(settings.prediction_log), watch)
+    service = Service(
+        settings, productions, log or PredictionFile(settings.prediction_log, settings.prediction_log_max_bytes), watch
+    )
 
     workers = Workers(settings.time_limit_seconds)
     service.metrics.gauge("penpress_queue_depth", "images that wait for a thread", workers.queued)
