@@ -1,0 +1,89 @@
+"""Digits and characters in training: the networks, the recipe, images that are none of the labels, the figures."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from app.evaluate import alike_accuracy, report_of
+from app.preprocess import to_array
+from app.tasks import CHARACTER, DIGIT
+from app.training.augment import RECIPES
+from app.training.dataset import NONE
+from app.training.distort import alter_strokes, ground_of
+from app.training.loss import STRANGE_SHARE, loss_of
+from app.training.model import build_network, count_parameters, has_maps
+from app.training.small_networks import SMALL
+from tests.test_strokes import drawn
+
+LIMITS = {"perceptron": 0.11e6, "plain": 0.45e6, "residual": 0.75e6, "residual_wide": 1.25e6, "resnet18_small": 12e6}
+
+
+@pytest.mark.parametrize("architecture", SMALL)
+@pytest.mark.parametrize("task", [DIGIT, CHARACTER], ids=lambda task: task.name)
+def test_small_networks_give_logits_for_every_label(architecture: str, task: object) -> None:
+    """Each network takes the task's images in batches of any size, and is no larger than it may be."""
+    network = build_network(architecture, task, task.image, weights="none").eval()
+    assert network(torch.zeros(3, 1, 28, 28)).shape == (3, len(task.labels))
+    assert count_parameters(network) < LIMITS[architecture] + 513 * len(task.labels)
+    assert has_maps(network) == (architecture != "perceptron")
+
+
+def test_small_networks_take_other_sizes() -> None:
+    """The size comes from the spec, also where height and width differ."""
+    spec = DIGIT.image.model_copy(update={"height": 40, "width": 24, "channels": 3})
+    for architecture in SMALL:
+        assert build_network(architecture, DIGIT, spec, "none").eval()(torch.zeros(1, 3, 40, 24)).shape == (1, 10)
+
+
+@pytest.mark.parametrize("flip", [False, True], ids=["ink on paper", "light on dark"])
+def test_the_recipe_alters_and_stays_a_sign(flip: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """Copies differ from the image and from each other, have its size, and always leave something to recognise."""
+    pixels = 255 - drawn() if flip else drawn()
+    copies = [alter_strokes(pixels, np.random.default_rng(seed)) for seed in range(40)]
+    assert {copy.shape for copy in copies} == {pixels.shape}
+    assert len({copy.tobytes() for copy in copies}) > 35
+    assert all(to_array(Image.fromarray(copy), DIGIT.image).std() > 0.3 for copy in copies)
+    assert all(abs(ground_of(copy) - int(copy[-1, -1])) < 40 for copy in copies)
+
+
+def test_the_recipe_is_fixed_by_its_seed() -> None:
+    """The same generator gives the same copy, and the recipe is known by name."""
+    first, again = (RECIPES["strokes"](drawn(), np.random.default_rng(5), drawn) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+
+
+def test_the_loss_of_known_images_is_the_criterion() -> None:
+    """Without strange images nothing is added."""
+    logits, truths = torch.randn(6, 4), torch.tensor([0, 1, 2, 3, 0, 1])
+    criterion = nn.CrossEntropyLoss()
+    torch.testing.assert_close(loss_of(logits, truths, criterion), criterion(logits, truths))
+
+
+def test_strange_images_are_to_have_no_preference() -> None:
+    """The part of an image without a label is least, log(labels), when all logits are alike."""
+    truths = torch.tensor([NONE, NONE])
+    flat, sure = torch.zeros(2, 4), torch.tensor([[9.0, 0, 0, 0], [9.0, 0, 0, 0]])
+    criterion = nn.CrossEntropyLoss()
+    assert float(loss_of(flat, truths, criterion)) == pytest.approx(STRANGE_SHARE * np.log(4))
+    assert float(loss_of(sure, truths, criterion)) > 2
+    both = loss_of(torch.cat([sure, flat]), torch.tensor([0, 0, NONE, NONE]), criterion)
+    assert float(both) == pytest.approx(STRANGE_SHARE * np.log(4), abs=0.01)
+
+
+def test_the_best_five_count() -> None:
+    """A truth among the five most probable labels counts for `top_5`, which only models of more labels have."""
+    probabilities = np.tile(np.linspace(0.3, 0.01, 8), (3, 1))
+    report = report_of(tuple("abcdefgh"), np.array([0, 4, 5]), probabilities, {})
+    assert report.top_5 == pytest.approx(2 / 3)
+    assert report.figures("test")["test_top_5"] == report.top_5
+    assert "test_top_5" not in report_of(("a", "b"), np.array([0]), np.array([[0.9, 0.1]]), {}).figures("test")
+
+
+def test_labels_that_are_alike_may_be_taken_for_each_other() -> None:
+    """Labels in one group count as right for each other, which does not carry over from group to group."""
+    labels, truths, predicted = ("0", "O", "o", "Q"), np.array([0, 1, 2, 3, 0]), np.array([1, 2, 2, 1, 3])
+    assert alike_accuracy(truths, predicted, labels, []) == pytest.approx(0.2)
+    assert alike_accuracy(truths, predicted, labels, [("0", "O"), ("O", "o"), ("9", "8")]) == pytest.approx(0.6)
+    assert alike_accuracy(truths, predicted, labels, [("0", "O", "o"), ("O", "Q")]) == pytest.approx(0.8)
