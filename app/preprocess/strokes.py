@@ -6,6 +6,7 @@ takes the pixels of an image and gives a grey one of shape (height, width).
 """
 
 import math
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ from app.preprocess.ground import Grey, luminance, percentiles
 
 LONGEST = 280  # pixels: strokes are looked for in a copy reduced to about this
 COARSE = 56  # pixels: the fall of light is measured on a grid of about so many
+LITTLE = 1e-4  # keeps the plane through a single row or column defined
 LEAST_CONTRAST = 20  # grey values between paper and ink
 LEAST_CLEARNESS = 10.0  # the same, in standard deviations of the grain of the paper
 SURE_CONTRAST = 80  # no grain has it
@@ -71,22 +73,29 @@ def depth_of(grey: Grey) -> Grey:
 
 def light_of(grey: Grey) -> NDArray[np.float32]:
     """The light that falls on the paper, as a plane through the pixels that are no ink, of the shape of *grey*."""
-    rows, columns = (np.linspace(-1, 1, length, dtype=np.float32) for length in grey.shape)
     step = max(1, max(grey.shape) // COARSE)
-    values = grey[::step, ::step].astype(np.float32).ravel()
-    grid = np.meshgrid(rows[::step], columns[::step], indexing="ij")
-    places = np.stack([np.ones_like(values), grid[0].ravel(), grid[1].ravel()], 1)
+    coarse = grey[::step, ::step]
+    places, values = places_of(*coarse.shape), coarse.astype(np.float32).ravel()
     plane = fit_plane(places, values)
     for _ in range(2):
         rest = values - places @ plane
         paper = rest >= -rest.std()
         plane = fit_plane(places[paper], values[paper])
-    return np.asarray(plane[0] + plane[1] * rows[:, None] + plane[2] * columns, np.float32)
+    down, right = (np.arange(length, dtype=np.float32) / (step * COARSE) for length in grey.shape)
+    return np.asarray(plane[0] + plane[1] * down[:, None] + plane[2] * right, np.float32)
+
+
+@lru_cache(maxsize=8)  # most callers send one size
+def places_of(height: int, width: int) -> NDArray[np.float32]:
+    """For every pixel of a coarse image 1, its row and its column, these in units of COARSE, of shape (n, 3)."""
+    down, right = np.mgrid[0:height, 0:width].reshape(2, -1).astype(np.float32) / COARSE
+    return np.stack([np.ones_like(down), down, right], 1)
 
 
 def fit_plane(places: NDArray[np.float32], values: NDArray[np.float32]) -> NDArray[np.float32]:
     """The plane (height, slope down, slope right) of least squares through *values* at *places* of shape (n, 3)."""
-    return np.asarray(np.linalg.pinv(places.T @ places) @ (places.T @ values), np.float32)
+    gram = places.T @ places + LITTLE * np.eye(3, dtype=np.float32)
+    return np.asarray(np.linalg.solve(gram, places.T @ values), np.float32)
 
 
 def keep_strokes(ink: Grey) -> Grey:
