@@ -15,6 +15,7 @@ from app.preprocess import ImageSpec
 from app.tasks import Kind, Views
 
 MODEL = "model.onnx"
+MAPS = "maps"  # the name of the model's second output, if it has one: evidence for every label, place by place
 DESCRIPTION = "model.json"
 CARD = "README.md"
 SCHEMA_VERSION = 1

@@ -11,7 +11,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort
 from PIL.Image import Image
 
 from app.errors import BundleError
-from app.inference.bundle import DESCRIPTION, MODEL, Description, read_description
+from app.inference.bundle import DESCRIPTION, MAPS, MODEL, Description, read_description
 from app.preprocess import contrast_of, read_image, to_batch, views_of
 from app.stopwatch import stage
 from app.tasks import Prediction
@@ -42,6 +42,7 @@ class Recogniser:
         self.description = description
         self._session = session
         self._input = session.get_inputs()[0].name
+        self._outputs = [output.name for output in session.get_outputs()]
 
     @classmethod
     def load(cls, directory: Path, threads: int = 0) -> Self:
@@ -71,6 +72,17 @@ class Recogniser:
         rows = [self._run(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
         return np.concatenate(rows) if rows else np.empty((0, len(self.description.labels)), np.float32)
 
+    def maps(self, image: Image) -> Logits:
+        """The evidence for every label, place by place, of shape (labels, rows, columns), in logits.
+
+        Raises BundleError for a model that was exported without maps.
+        """
+        if MAPS not in self._outputs:
+            message = f"the model has no output {MAPS!r}, so its answers cannot be shown on the image; train it anew"
+            raise BundleError(message)
+        batch = to_batch([image], self.description.image)
+        return np.asarray(self._session.run([MAPS], {self._input: batch})[0][0], np.float32)
+
     def check_probes(self, directory: Path) -> None:
         """Raise BundleError when the probe images of the bundle do not give the recorded probabilities."""
         for probe in self.description.probes:
@@ -95,13 +107,13 @@ class Recogniser:
 
     def _look(self, batch: Pixels) -> Logits:
         """The logits of a batch: of the images as they are, or the means over their views."""
-        logits = np.asarray(self._session.run(None, {self._input: batch})[0], np.float32)
+        logits = np.asarray(self._session.run(self._outputs[:1], {self._input: batch})[0], np.float32)
         if self.description.views == "off":
             return logits
         confidence = softmax(logits / np.float32(self.description.temperature)).max(axis=1)
         least = self.description.uncertain_below if self.description.views == "uncertain" else np.inf
         for number in np.flatnonzero(confidence < least):
-            seen = self._session.run(None, {self._input: views_of(batch[number])})[0]
+            seen = self._session.run(self._outputs[:1], {self._input: views_of(batch[number])})[0]
             logits[number] = np.asarray(seen, np.float32).mean(axis=0)
         return logits
 

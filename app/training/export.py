@@ -17,6 +17,7 @@ from app.inference.bundle import MODEL, Description, Origin, Probe, sha256_of, w
 from app.inference.recogniser import Recogniser, open_session, softmax
 from app.preprocess import ImageSpec, to_batch
 from app.tasks import Task
+from app.training.evidence import add_maps
 from app.training.model import Network
 
 TOLERANCE = 1e-3  # of a logit
@@ -41,6 +42,7 @@ def export_network(network: Network, spec: ImageSpec, images: Sequence[Image.Ima
         verbose=False,
     )
     strip_traces(path)
+    add_maps(path)
     check_parity(network, batch, path)
 
 

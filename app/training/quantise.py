@@ -25,6 +25,7 @@ from app.evaluate import evaluate
 from app.inference.bundle import MODEL, read_description, sha256_of, write_description
 from app.inference.recogniser import BATCH, Recogniser, open_session
 from app.preprocess import ImageSpec, to_batch
+from app.training import evidence
 from app.training.dataset import Item
 from app.training.export import record_probes
 from app.training.judge import pick
@@ -93,7 +94,7 @@ def write_int8(source: Path, target: Path, images: Sequence[Item], spec: ImageSp
             reduce_range=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            nodes_to_exclude=[convolutions[0], *heads],
+            nodes_to_exclude=[convolutions[0], *heads, evidence.NODE],
         )
     prepared.unlink()
     return bool(convolutions)
