@@ -41,7 +41,7 @@ def add_maps(path: Path) -> bool:
     kernels = np.ascontiguousarray(weights[:, :, None, None])  # (labels, features, 1, 1)
     graph.initializer.append(numpy_helper.from_array(kernels, f"{NODE}_kernels"))
     graph.node.append(helper.make_node("Conv", [before.input[0], f"{NODE}_kernels"], [MAPS], name=NODE))
-    shape = ["batch", len(kernels), "rows", "columns"]
+    shape: list[str | int | None] = ["batch", len(kernels), "rows", "columns"]
     graph.output.append(helper.make_tensor_value_info(MAPS, onnx.TensorProto.FLOAT, shape))
     onnx.checker.check_model(model)
     onnx.save(model, path)
