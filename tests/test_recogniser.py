@@ -14,8 +14,8 @@ from PIL import Image
 
 from app.errors import BundleError
 from app.inference.bundle import DESCRIPTION, MODEL, Probe, sha256_of
-from app.inference.recogniser import BATCH, Recogniser, open_session, softmax
-from app.preprocess import read_image
+from app.inference.recogniser import BATCH, Recogniser, open_session, prominence, softmax
+from app.preprocess import read_image, to_array, views_of
 from app.tasks import DOCUMENT_TYPE
 from tests.bundles import DARK, LIGHT, MIDDLE, make_bundle, picture
 
@@ -173,3 +173,49 @@ def test_onnxruntime_tells_nobody(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "import app.inference.recogniser"]
     subprocess.run(command, env=os.environ | {"HOME": str(tmp_path)}, check=True)  # noqa: S603 - our own code
     assert list(tmp_path.rglob("*")) == []
+
+
+def test_what_stands_out_too_little_is_unlike_what_was_learnt(tmp_path: Path) -> None:
+    """Where the bundle has such a threshold, an answer whose best label hardly stands out is flagged and says so."""
+    plain, strict = load(tmp_path / "1", uncertain_below=0.0), load(tmp_path / "2", uncertain_below=0, strange_below=1)
+    assert not plain.predict([grey(MIDDLE)])[0].uncertain
+    unlike, known = strict.predict([grey(MIDDLE), grey(DARK)])
+    assert "unlike what was learnt" in unlike.reasons[0]
+    assert not known.uncertain
+
+
+def test_prominence_does_not_depend_on_a_shift() -> None:
+    """How far the best logit stands out from the mean of all is the same when all are raised."""
+    logits = np.array([[1.0, 2.0, 6.0], [0.0, 0.0, 0.0]], np.float32)
+    np.testing.assert_allclose(prominence(logits), [3, 0])
+    np.testing.assert_allclose(prominence(logits + 7), [3, 0], atol=1e-6)
+
+
+def half_dark() -> Image.Image:
+    """An image that is dark at its left side, so that moving it by a pixel changes its mean."""
+    pixels = np.full((64, 512, 3), LIGHT, np.uint8)
+    pixels[:, :200] = DARK
+    return Image.fromarray(pixels)
+
+
+def test_views_are_averaged(tmp_path: Path) -> None:
+    """With views on, the logits are the means over the nine views of the input."""
+    task = replace(DOCUMENT_TYPE, image=DOCUMENT_TYPE.image.model_copy(update={"steps": ()}))
+    off, on = (load(tmp_path / views, task=task, views=views) for views in ("off", "on"))
+    array = to_array(half_dark(), task.image)
+    session = open_session(tmp_path / "on" / MODEL)
+    (seen,) = session.run(None, {session.get_inputs()[0].name: views_of(array)})
+    np.testing.assert_allclose(on.logits([half_dark()])[0], seen.mean(axis=0), rtol=1e-4)
+    np.testing.assert_allclose(off.logits([half_dark()])[0], seen[0], rtol=1e-4)
+    assert np.abs(on.logits([half_dark()]) - off.logits([half_dark()])).max() > 1e-5
+
+
+def test_only_uncertain_answers_take_further_views(tmp_path: Path) -> None:
+    """With views where uncertain, a sure answer is that of one view, an unsure one that of nine."""
+    task = replace(DOCUMENT_TYPE, image=DOCUMENT_TYPE.image.model_copy(update={"steps": ()}))
+    off, on = (load(tmp_path / views, task=task, views=views) for views in ("off", "on"))
+    never = load(tmp_path / "never", task=task, views="uncertain", uncertain_below=0.0)
+    always = load(tmp_path / "always", task=task, views="uncertain", uncertain_below=1.0)
+    images = [half_dark(), half_dark().rotate(180)]
+    np.testing.assert_array_equal(never.logits(images), off.logits(images))
+    np.testing.assert_array_equal(always.logits(images), on.logits(images))
