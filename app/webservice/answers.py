@@ -1,6 +1,5 @@
 """What the service answers with, as documented models; their fields are promised to clients."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -22,7 +21,6 @@ class Answer(BaseModel):
     predicted_class: str = Field(description="the most probable label, or the text for a task that transcribes")
     confidence: float = Field(ge=0, le=1, description="calibrated probability of that label")
     probabilities: dict[str, float] = Field(description="calibrated probability of every label")
-    top: list[Choice] = Field(description="the five most probable labels, the most probable first")
     uncertain: bool = Field(description="true when a person should look at it")
     reasons: list[str] = Field(description="why the answer is uncertain; empty when it is not")
     model_name: str = Field(description="the task, which is also the name of the registered model")
@@ -32,10 +30,17 @@ class Answer(BaseModel):
     request_id: str = Field(description="as in the header X-Request-ID and in the prediction log")
 
 
-def best_of(probabilities: Mapping[str, float]) -> list[Choice]:
-    """The most probable labels, at most five, the most probable first."""
-    ranked = sorted(probabilities.items(), key=lambda pair: -pair[1])[:BEST]
-    return [Choice(label=label, probability=min(1.0, probability)) for label, probability in ranked]
+class TaskAnswer(Answer):
+    """The answer of `/predict/{task}/`: for tasks of many labels, with the best of them in order."""
+
+    top: list[Choice] = Field(description="the five most probable labels, the most probable first")
+
+
+def with_top(answer: Answer) -> TaskAnswer:
+    """Add the most probable labels, at most five, the most probable first."""
+    ranked = sorted(answer.probabilities.items(), key=lambda pair: -pair[1])[:BEST]
+    top = [Choice(label=label, probability=min(1.0, probability)) for label, probability in ranked]
+    return TaskAnswer(**answer.model_dump(), top=top)
 
 
 class ErrorAnswer(BaseModel):

@@ -12,9 +12,10 @@ from app.config import Settings
 from app.inference.production import OpenStore, Production, Watch, open_registry
 from app.prediction_log import PredictionFile, PredictionLog
 from app.tasks import TASKS
-from app.webservice.answers import Answer, Health
+from app.webservice.answers import Answer, Health, TaskAnswer, with_top
 from app.webservice.batch import batching
 from app.webservice.envelope import Envelope
+from app.webservice.explanations import Explained, ExplainedPage, Wanted, explained, explaining
 from app.webservice.failures import DOCUMENTED, add_handlers
 from app.webservice.keys import Keys
 from app.webservice.models import listing
@@ -62,6 +63,7 @@ def create_app(
     app.include_router(listing(service))
     app.include_router(batching(service, workers))
     app.include_router(page_routes(service, workers))
+    app.include_router(explaining(service, workers))
     app.include_router(routes(service, workers))
     app.add_middleware(Keys, hashes=settings.api_key_hashes, per_minute=settings.requests_per_minute)
     app.add_middleware(
@@ -83,13 +85,17 @@ def routes(service: Service, workers: Workers) -> APIRouter:
         data = await file.read()
         return await workers.run(service.answer, task, data, request.state.request_id)
 
-    async def predict(request: Request, file: UploadFile) -> AnswerForPage | Answer:
+    async def predict(
+        request: Request, file: UploadFile, explain: Wanted = None
+    ) -> ExplainedPage | Explained | AnswerForPage | Answer:
         """Tell what kind of writing an image shows: a word, a line, or a whole page."""
-        return await recognise(service.main, file, request)
+        if explain is None:
+            return await recognise(service.main, file, request)
+        return await workers.run(explained, service, await file.read(), request.state.request_id, explain)
 
-    async def predict_task(task: str, request: Request, file: UploadFile) -> Answer:
-        """Answer for any task that has a model in production."""
-        return await recognise(task, file, request)
+    async def predict_task(task: str, request: Request, file: UploadFile) -> TaskAnswer:
+        """Answer for any task that has a model in production, with its five most probable labels."""
+        return with_top(await recognise(task, file, request))
 
     async def health(response: Response) -> Health:
         """Say which model answers, whether it is the one in production, and what the limits are; 503 without one."""

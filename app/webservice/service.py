@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from PIL.Image import Image
@@ -16,12 +17,22 @@ from app.pages import Page, PageLimits, analyse, first_page, pages_of, predictio
 from app.prediction_log import Entry, PredictionLog
 from app.stopwatch import measured, stage
 from app.tasks import Prediction
-from app.webservice.answers import Answer, Health, Limits, RefusedVersion, TaskHealth, best_of
+from app.webservice.answers import Answer, Health, Limits, RefusedVersion, TaskHealth
 from app.webservice.failures import RequestError
 from app.webservice.metrics import Metrics
 from app.webservice.page_answers import PagesAnswer, ReadPages, one_page, with_page
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An answer, the bundle that gave it, the image as it was read, and the page if it is one."""
+
+    answer: Answer
+    live: Live
+    image: Image
+    page: Page | None
 
 
 class Service:
@@ -53,11 +64,15 @@ class Service:
 
     def answer(self, task: str, data: bytes, request_id: str) -> Answer:
         """Recognise an upload and record the answer; raises InputError, RequestError or PredictionLogError."""
+        return self.answer_in_full(task, data, request_id).answer
+
+    def answer_in_full(self, task: str, data: bytes, request_id: str) -> Answered:
+        """The same as `answer`, with what it was made from, for those who explain it."""
         live = self._live(task)
         self._check_size(data)
         with measured() as stages:
             start = time.perf_counter()
-            prediction, page = self._recognise(task, live, data)
+            prediction, image, page = self._recognise(task, live, data)
             milliseconds = round((time.perf_counter() - start) * 1000, 3)
             with stage("log"):
                 self._record(entry_of(prediction, live, data, request_id, milliseconds))
@@ -67,7 +82,6 @@ class Service:
             predicted_class=prediction.label,
             confidence=min(1.0, prediction.confidence),
             probabilities=dict(prediction.probabilities),
-            top=best_of(prediction.probabilities),
             uncertain=prediction.uncertain,
             reasons=list(prediction.reasons),
             model_name=live.description.task,
@@ -76,7 +90,8 @@ class Service:
             prediction_time_ms=milliseconds,
             request_id=request_id,
         )
-        return answer if page is None else with_page(answer, page, live.description.labels)
+        whole = answer if page is None else with_page(answer, page, live.description.labels)
+        return Answered(whole, live, image, page)
 
     def read_pages(self, data: bytes, request_id: str, only: int | None = None) -> ReadPages:
         """Analyse all pages of an upload, or *only* one (from 1), and record an answer for each; raises like `answer`.
@@ -117,13 +132,14 @@ class Service:
             self.metrics.predicted(live.description.task, prediction)
         return page
 
-    def _recognise(self, task: str, live: Live, data: bytes) -> tuple[Prediction, Page | None]:
+    def _recognise(self, task: str, live: Live, data: bytes) -> tuple[Prediction, Image, Page | None]:
         """Read an upload (of several pages the first) and recognise it; only the main task knows pages."""
         with stage("decode"):
             image = first_page(data, self._page_limits())
         if task != self.main:
-            return live.predict([image])[0], None
-        return recognise_anything(image, live.predict, live.description.labels)
+            return live.predict([image])[0], image, None
+        prediction, page = recognise_anything(image, live.predict, live.description.labels)
+        return prediction, image, page
 
     def _page_limits(self) -> PageLimits:
         return PageLimits(self.settings.max_pages, self.settings.max_pixels)
