@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from app.errors import NothingDrawnError
 from app.preprocess import read_image, to_array, trace, views_of
-from app.preprocess.strokes import centre_mass, deskew, find_ink, ground_is_dark, keep_strokes, square
+from app.preprocess.strokes import centre_mass, deskew, fill_cell, find_ink, ground_is_dark, keep_strokes
 from app.tasks import CHARACTER, DIGIT, TASKS
 
 sizes = st.tuples(st.integers(1, 60), st.integers(1, 60))
@@ -140,14 +140,27 @@ def test_steps_leave_what_is_empty() -> None:
     np.testing.assert_array_equal(keep_strokes(empty), empty)
     np.testing.assert_array_equal(centre_mass(empty), empty)
     np.testing.assert_array_equal(deskew(empty), empty)
+    assert fill_cell(empty).shape == (12, 12)
 
 
-def test_a_character_keeps_its_place_in_the_cell() -> None:
+@pytest.mark.parametrize(("height", "width"), [(40, 30), (90, 60), (12, 40)])
+def test_a_sign_fills_its_cell(height: int, width: int) -> None:
+    """The longer side of a sign takes three quarters of the square, with its box in the middle, wherever it stood."""
+    ink = np.zeros((120, 100), np.uint8)
+    ink[5 : 5 + height, 30 : 30 + width] = 255
+    cell = fill_cell(ink)
+    rows, columns = np.flatnonzero(cell.any(axis=1)), np.flatnonzero(cell.any(axis=0))
+    assert cell.shape[0] == cell.shape[1] == round(max(height, width) / 0.75)
+    assert (rows.size, columns.size) == (height, width)
+    assert abs(rows.mean() - columns.mean()) <= 1
+
+
+def test_a_mark_keeps_its_place_in_the_cell() -> None:
     """A mark above stays above and one below below, also where the cell is no square."""
     cell = np.full((60, 40), 255, np.uint8)
     cell[4:14, 18:22] = 0
-    above = square(find_ink(cell))
-    below = square(find_ink(cell[::-1]))
+    above = fill_cell(find_ink(cell))
+    below = fill_cell(find_ink(cell[::-1]))
     assert above.shape == (60, 60)
     assert above[:20].any()
     assert not above[40:].any()

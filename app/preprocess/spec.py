@@ -13,7 +13,7 @@ StepName = Literal[
     "keep_strokes",
     "deskew",
     "centre_mass",
-    "square",
+    "fill_cell",
 ]
 
 

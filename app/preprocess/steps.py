@@ -7,7 +7,7 @@ import numpy as np
 from app.preprocess.ground import Grey, is_light_on_dark, luminance, outside_mask, paper_colour, percentiles
 from app.preprocess.levelling import level
 from app.preprocess.spec import StepName
-from app.preprocess.strokes import centre_mass, deskew, find_ink, keep_strokes, square
+from app.preprocess.strokes import centre_mass, deskew, fill_cell, find_ink, keep_strokes
 
 
 def dark_on_light(pixels: Grey) -> Grey:
@@ -43,5 +43,5 @@ STEPS: dict[StepName, Callable[[Grey], Grey]] = {
     "keep_strokes": keep_strokes,
     "deskew": deskew,
     "centre_mass": centre_mass,
-    "square": square,
+    "fill_cell": fill_cell,
 }

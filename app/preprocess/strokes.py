@@ -28,6 +28,7 @@ SPECK = 0.03  # share of the largest stroke's area under which another is dirt
 STEEPEST = 10.0  # degrees of slant that are taken back
 SLENDER = 2.0  # how much taller than wide (by moments) ink must be, for its slant to be trusted
 CONTENT = 5 / 7  # of the field's side: 20 of 28 pixels in MNIST
+MARK, FILLED = 0.3, 0.75  # of a cell's side: less is a mark, such as a comma; what a letter takes
 
 
 def find_ink(pixels: Grey) -> Grey:
@@ -164,9 +165,17 @@ def centre_mass(ink: Grey) -> Grey:
     return field
 
 
-def square(ink: Grey) -> Grey:
-    """Step: pad ink on black to a square, in its middle; where it stands in the image is kept."""
+def fill_cell(ink: Grey) -> Grey:
+    """Step: cut a sign out, in the middle of a square of which its longer side takes 3/4; only marks stay as they are.
+
+    A mark is smaller than 3/10 of the image. What tells one from another is its size and its place, so the image is
+    only padded to a square around it.
+    """
+    clear = ink > FAINT
+    rows, columns = np.flatnonzero(clear.any(axis=1)), np.flatnonzero(clear.any(axis=0))
     side = max(ink.shape)
+    if rows.size and (longest := max(np.ptp(rows), np.ptp(columns)) + 1) >= MARK * side:
+        ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        side = max(8, round(longest / FILLED))
     above, before = ((side - length) // 2 for length in ink.shape)
-    margins = ((above, side - ink.shape[0] - above), (before, side - ink.shape[1] - before))
-    return np.pad(ink, margins)
+    return np.pad(ink, ((above, side - ink.shape[0] - above), (before, side - ink.shape[1] - before)))
