@@ -8,6 +8,7 @@ from app.preprocess.network_input import to_array, to_batch, trace
 from app.preprocess.reading import DEFAULT_MAX_PIXELS, FORMATS, read_image
 from app.preprocess.spec import ImageSpec
 from app.preprocess.steps import dark_on_light, fill_outside, stretch_contrast
+from app.preprocess.strokes import find_ink
 from app.preprocess.views import views_of
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "contrast_of",
     "dark_on_light",
     "fill_outside",
+    "find_ink",
     "luminance",
     "outside_mask",
     "paper_colour",

@@ -31,13 +31,14 @@ CONTENT = 5 / 7  # of the field's side: 20 of 28 pixels in MNIST
 MARK, FILLED = 0.3, 0.75  # of a cell's side: less is a mark, such as a comma; what a letter takes
 
 
-def find_ink(pixels: Grey) -> Grey:
+def find_ink(pixels: Grey, longest: int = LONGEST) -> Grey:
     """Step: ink from 0 (paper) to 255, by Otsu's threshold above the paper's local brightness, whatever the polarity.
 
-    Raises NothingDrawnError for an image without anything that stands out from its ground.
+    The image is reduced to about *longest* pixels first. Raises NothingDrawnError for an image without anything that
+    stands out from its ground.
     """
     grey = luminance(pixels)
-    grey = np.asarray(Image.fromarray(grey).reduce(max(1, math.ceil(max(grey.shape) / LONGEST))))
+    grey = np.asarray(Image.fromarray(grey).reduce(max(1, math.ceil(max(grey.shape) / longest))))
     depth = depth_of(255 - grey if ground_is_dark(grey) else grey)
     mask = cv2.threshold(depth, 0, 1, cv2.THRESH_OTSU)[1].astype(np.bool_)
     if not mask.any() or mask.all():
