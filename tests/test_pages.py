@@ -1,6 +1,7 @@
 """Whole pages: lines where they are drawn, pages put right, the class of a page, files of several pages, formats."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -16,6 +17,7 @@ from app.pages.judge import class_of, judge, match, read_samples
 from app.pages.overlay import overlay
 from app.pages.page_xml import NAMESPACE as PAGE
 from app.pages.page_xml import to_page_xml
+from app.tasks import Prediction
 from tests.pages import LABELS, as_pdf, as_tiff, by_colour, draw_page
 
 LIMITS = PageLimits(max_pages=3, max_pixels=8_000_000)
@@ -253,3 +255,21 @@ def test_a_page_is_judged(tmp_path: Path) -> None:
     assert figures.right_pages == 1
     assert figures.line_f1 == pytest.approx(2 / 5)
     assert read_samples(tmp_path, "train", {}) == []
+
+
+def test_a_line_with_its_neighbours_is_a_line() -> None:
+    """A crop that shows the lines above and below goes to the recogniser whole, whatever the size of its pixels."""
+    crop = draw_page().crop((90, 180, 900, 380))
+    for image in (crop, crop.resize((2025, 500))):
+        assert recognise_anything(image, by_colour, LABELS)[1] is None
+
+
+def test_a_doubtful_page_of_few_rows_is_a_line() -> None:
+    """Where few lines far apart are not of one mind, the recogniser has the whole image."""
+    image = draw_page(lines=3, size=(1000, 900))
+
+    def unsure(images: Sequence[Image.Image]) -> list[Prediction]:
+        return [Prediction("printed", 0.7, {"handwritten": 0.3, "printed": 0.7}, uncertain=True) for _ in images]
+
+    assert recognise_anything(image, unsure, LABELS)[1] is None
+    assert recognise_anything(image, by_colour, LABELS)[1] is not None

@@ -14,7 +14,11 @@ from app.tasks import Predict, Prediction
 SMALL_SIDE = 150  # pixels of the shorter side: less is no page
 LONG = 5.0  # times as wide as high: a line
 PAGE_SIDE = 400  # pixels of the shorter side: more, without any text, is an empty page
-MOST_ROWS = 2
+FEW_ROWS = 4  # a crop of one line may show its neighbours above and below
+STRIP = 2.5  # times as wide as high: no page when it has few rows
+MORE_ROWS = 8
+WIDE = 1.5  # times as wide as high: more than a page is, unless it is turned or a slip
+SURE = 0.93  # confidence in a page of few rows
 FILLED = 0.3  # of the image that the boxes of a word or line take at least
 UNSURE_BELOW = 0.8  # share of the page's writing that has its class
 
@@ -30,6 +34,8 @@ def recognise_anything(image: Image.Image, predict: Predict, labels: Sequence[st
     if is_line(upright.found):
         return predict([image])[0], None
     page = recognise_lines(upright, image.size, predict, labels)
+    if is_doubtful(page, upright.found):
+        return predict([image])[0], None
     return prediction_of(page), page
 
 
@@ -39,14 +45,28 @@ def is_small(size: tuple[int, int]) -> bool:
 
 
 def is_line(found: Found) -> bool:
-    """Whether one or two lines fill the image, as they do when somebody cuts out a word or line."""
+    """Whether a few lines fill the image, as they do when somebody cuts out a word or line with its neighbours."""
     if not found.lines:
         return True
-    middles = np.sort([(line.box[1] + line.box[3]) / 2 for line in found.lines])
-    core = max(line.core for line in found.lines)
-    rows = 1 + int((np.diff(middles) > 2 * core).sum())
     boxes = sum((line.box[2] - line.box[0]) * (line.box[3] - line.box[1]) for line in found.lines)
-    return rows <= MOST_ROWS and boxes > FILLED * found.owner.size
+    height, width = found.owner.shape
+    return rows_of(found) <= FEW_ROWS and (boxes > FILLED * width * height or width > STRIP * height)
+
+
+def rows_of(found: Found) -> int:
+    """How many rows of lines there are."""
+    middles = np.sort([(line.box[1] + line.box[3]) / 2 for line in found.lines])
+    core = max((line.core for line in found.lines), default=0.0)
+    return 1 + int((np.diff(middles) > 2 * core).sum())
+
+
+def is_doubtful(page: Page, found: Found) -> bool:
+    """Whether an image may be a line in which ornaments, rules or neighbours were taken for lines of a page."""
+    rows = rows_of(found)
+    if page.mixed:
+        return False
+    wide = page.width > WIDE * page.height and (rows <= MORE_ROWS or page.orientation in {90, 270})
+    return page.confidence < SURE and (wide or rows <= FEW_ROWS)
 
 
 def prediction_of(page: Page) -> Prediction:
