@@ -75,3 +75,26 @@ def test_an_empty_field_is_the_senders_error(client: TestClient, task: Task) -> 
     Image.new("RGB", (200, 200), "white").save(buffer, "PNG")
     response = client.post(f"/predict/{task.name}/", files={"file": ("a.png", buffer.getvalue())})
     assert "nothing drawn" in check_error(response, 422, "nothing_drawn")
+
+
+def test_a_text_is_read_sign_by_sign(client: TestClient) -> None:
+    """The text of an image comes with its lines, and every sign with its confidence and place."""
+    image, buffer = Image.new("RGB", (300, 120), "white"), io.BytesIO()
+    pen = ImageDraw.Draw(image)
+    for left in (20, 50, 150):
+        pen.line([(left, 20), (left + 6, 100)], "black", 6)
+    image.save(buffer, "PNG")
+    for path in ("/predict/text/", "/predict/text"):
+        answer = client.post(path, files={"file": ("a.png", buffer.getvalue())}).json()
+        assert (len(answer["text"]), answer["text"][2], len(answer["lines"])) == (4, " ", 1)
+        signs = answer["lines"][0]["characters"]
+        assert "".join(sign["character"] for sign in signs) == answer["text"].replace(" ", "")
+        assert answer["confidence"] == pytest.approx(sum(sign["confidence"] for sign in signs) / 3)
+        assert answer["model_name"] == CHARACTER.name
+
+
+def test_an_empty_text_is_the_senders_error(client: TestClient) -> None:
+    """Without ink there is no text."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (200, 200), "white").save(buffer, "PNG")
+    check_error(client.post("/predict/text/", files={"file": ("a.png", buffer.getvalue())}), 422, "nothing_drawn")

@@ -267,8 +267,11 @@ def test_the_reference_describes_every_field(service: Fixture) -> None:
     reference = service.client.get("/openapi.json").json()
     assert set(reference["paths"]) == {
         "/predict/",
+        "/explain/",
+        "/explain/{task}/",
         "/predict/batch/",
         "/predict/page/",
+        "/predict/text/",
         "/predict/{task}/",
         "/health",
         "/healthz",

@@ -31,7 +31,7 @@ class Task:
     labels of sources to labels of the task. `alike` groups labels, also ones of other tasks, that people cannot tell
     apart without context. `strange_share` is the share of validation images that may be flagged as unlike all that was
     learnt; 0 for no such flag. `views` says whether answers are means over nine views of an image (on), over one (off),
-    or over nine where the first is uncertain.
+    or over nine where the first is uncertain. `signs` says that the labels are what texts are put together of.
     """
 
     name: str
@@ -47,6 +47,7 @@ class Task:
     alike: tuple[tuple[str, ...], ...] = ()
     strange_share: float = 0.0
     views: Views = "off"
+    signs: bool = False
 
 
 @dataclass(frozen=True)

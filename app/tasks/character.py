@@ -16,6 +16,7 @@ CHARACTER = Task(
     labels=tuple(chr(number) for number in range(ord(FIRST), ord(LAST) + 1)),
     image=ImageSpec(height=28, width=28, fit="stretch", mean=(0.13,), std=(0.31,), steps=("find_ink", "fill_cell")),
     augment="strokes",
+    signs=True,
     blank_below=0,  # the step `find_ink` refuses what is blank
     alike=(*zip(ascii_uppercase, ascii_lowercase, strict=True), tuple("0Oo"), tuple("1lI|"), tuple("'`,")),
 )

@@ -14,6 +14,7 @@ LONGEST = 2400  # pixels: text is looked for in a copy reduced to about this
 PALE = 64  # ink of at least this counts as stroke: a quarter of the usual, since pens differ in pressure
 SPECK = 0.004  # of the square of the usual height: strokes of less ink are dirt
 TALL = 0.4  # of the usual height: less is a mark or a dot, which decides nothing
+MARK = 0.6  # of the usual height and width: less may be a part of quotation marks or of a colon
 OVERLAP = 0.5  # of the lower of two tall strokes that stand in one line; of the narrower of two strokes of one sign
 NEIGHBOURS = 4  # strokes of a line that another is compared with
 QUOTES = 0.35  # of the usual height: marks beside each other nearer than this are one sign
@@ -122,7 +123,7 @@ def belongs(strokes: Strokes, group: Sequence[int], number: int) -> bool:
     shared = min(before[2], box[2]) - max(before[0], box[0])
     if shared >= OVERLAP * min(before[2] - before[0], box[2] - box[0]):
         return True
-    if max(before[3] - before[1], box[3] - box[1], before[2] - before[0], box[2] - box[0]) >= TALL * strokes.usual:
+    if max(before[3] - before[1], box[3] - box[1], before[2] - before[0], box[2] - box[0]) >= MARK * strokes.usual:
         return False
     level = abs(before[1] - box[1]) < QUOTES * strokes.usual / 2
     nearness = QUOTES if level and is_upper(strokes, number) else 0.0 if level else COLON
@@ -132,7 +133,7 @@ def belongs(strokes: Strokes, group: Sequence[int], number: int) -> bool:
 def is_upper(strokes: Strokes, number: int) -> bool:
     """Whether a mark stands in the upper half of the tall strokes beside it."""
     heights = strokes.boxes[:, 3] - strokes.boxes[:, 1]
-    tall = strokes.boxes[heights >= TALL * strokes.usual]
+    tall = strokes.boxes[heights >= MARK * strokes.usual]
     nearest = tall[np.abs(tall[:, 0] - strokes.boxes[number, 0]).argsort()[:3]]
     return bool(nearest.size and strokes.boxes[number, 3] < nearest[:, 1::2].mean())
 

@@ -24,6 +24,7 @@ from app.webservice.operating import operating
 from app.webservice.page_answers import AnswerForPage
 from app.webservice.page_routes import page_routes
 from app.webservice.service import Service
+from app.webservice.text_routes import text_routes
 from app.webservice.workers import Workers
 
 logger = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ def create_app(
     app.include_router(batching(service, workers))
     app.include_router(page_routes(service, workers))
     app.include_router(explaining(service, workers))
+    app.include_router(text_routes(service, workers))
     app.include_router(routes(service, workers))
     app.add_middleware(Keys, hashes=settings.api_key_hashes, per_minute=settings.requests_per_minute)
     app.add_middleware(

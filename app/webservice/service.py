@@ -68,14 +68,14 @@ class Service:
 
     def answer_in_full(self, task: str, data: bytes, request_id: str) -> Answered:
         """The same as `answer`, with what it was made from, for those who explain it."""
-        live = self._live(task)
-        self._check_size(data)
+        live = self.live_of(task)
+        self.check_size(data)
         with measured() as stages:
             start = time.perf_counter()
             prediction, image, page = self._recognise(task, live, data)
             milliseconds = round((time.perf_counter() - start) * 1000, 3)
             with stage("log"):
-                self._record(entry_of(prediction, live, data, request_id, milliseconds))
+                self.record(entry_of(prediction, live, data, request_id, milliseconds))
         self.metrics.took(stages)
         self.metrics.predicted(live.description.task, prediction)
         answer = Answer(
@@ -98,8 +98,8 @@ class Service:
 
         Only the image of the single page that was asked for is kept.
         """
-        live = self._live(self.main)
-        self._check_size(data)
+        live = self.live_of(self.main)
+        self.check_size(data)
         labels, start = tuple(live.description.labels), time.perf_counter()
         pages: list[Page] = []
         kept, count = None, 0
@@ -127,7 +127,7 @@ class Service:
         page = analyse(image, live.predict, live.description.labels)
         prediction, milliseconds = prediction_of(page), round((time.perf_counter() - start) * 1000, 3)
         with stage("log"):
-            self._record(entry_of(prediction, live, data, request_id, milliseconds))
+            self.record(entry_of(prediction, live, data, request_id, milliseconds))
         if page.label:
             self.metrics.predicted(live.description.task, prediction)
         return page
@@ -146,7 +146,7 @@ class Service:
 
     def check(self) -> None:
         """Raise RequestError or PredictionLogError when the main task could not be answered now."""
-        self._live(self.main)
+        self.live_of(self.main)
         try:
             self.log.check()
             self.log_problem = None
@@ -172,7 +172,8 @@ class Service:
             tasks={name: state for name, state in states.items() if state.model_version or name == self.main},
         )
 
-    def _live(self, task: str) -> Live:
+    def live_of(self, task: str) -> Live:
+        """What answers for a task; raises RequestError where nothing does."""
         if task not in self.productions:
             message = f"there is no task {task!r}; known are {', '.join(self.productions)}"
             raise RequestError(404, "unknown_task", message)
@@ -182,14 +183,15 @@ class Service:
             raise RequestError(503, "no_model", message)
         return live
 
-    def _check_size(self, data: bytes) -> None:
+    def check_size(self, data: bytes) -> None:
+        """Raise RequestError for an upload of no bytes or of too many."""
         if not data:
             raise RequestError(400, "empty_file", "the file has 0 bytes; send an image")
         if len(data) > self.settings.max_upload_bytes:
             message = f"the file has {len(data)} bytes, over the limit of {self.settings.max_upload_bytes}"
             raise RequestError(413, "too_large", message)
 
-    def _record(self, entry: Entry) -> None:
+    def record(self, entry: Entry) -> None:
         """Append a log line; when that fails, there is no answer unless the settings allow one without."""
         try:
             self.log.append(entry)

@@ -1,0 +1,117 @@
+"""`POST /predict/text/`: the text of a drawn or hand-printed image, recognised sign by sign."""
+
+import time
+from itertools import groupby
+
+from fastapi import APIRouter, Request, UploadFile
+from pydantic import BaseModel, Field
+
+from app.inference.production import Live
+from app.preprocess import read_image
+from app.stopwatch import measured, stage
+from app.tasks import Prediction
+from app.text import ReadSign, Text, read_text
+from app.webservice.failures import DOCUMENTED, RequestError
+from app.webservice.service import Service, entry_of
+from app.webservice.workers import Workers
+
+Box = tuple[int, int, int, int]
+
+
+class Character(BaseModel):
+    """One sign of a text."""
+
+    character: str
+    confidence: float = Field(ge=0, le=1)
+    uncertain: bool
+    box: Box = Field(description="[x0, y0, x1, y1] in pixels of the upload")
+
+
+class TextLine(BaseModel):
+    """One line of a text, with its signs in order."""
+
+    box: Box
+    characters: list[Character]
+
+
+class TextAnswer(BaseModel):
+    """The text of an image, how sure it is, and where its signs stand."""
+
+    text: str = Field(description="with spaces between words and a line break between lines")
+    confidence: float = Field(ge=0, le=1, description="mean of the signs'")
+    uncertain: bool = Field(description="true when a person should look at it; cursive writing is out of reach")
+    reasons: list[str]
+    lines: list[TextLine] = Field(description="from top to bottom")
+    model_name: str
+    model_version: str
+    model_alias: str | None
+    prediction_time_ms: float = Field(ge=0)
+    request_id: str
+
+
+def text_routes(service: Service, workers: Workers) -> APIRouter:
+    """The path of texts, with and without its last slash; to be added before `/predict/{task}/`."""
+    router = APIRouter()
+
+    async def predict_text(request: Request, file: UploadFile) -> TextAnswer:
+        """Read a drawn or hand-printed text, whose letters do not hang together."""
+        return await workers.run(answer_text, service, await file.read(), request.state.request_id)
+
+    router.post("/predict/text/", responses=DOCUMENTED)(predict_text)
+    router.post("/predict/text", include_in_schema=False)(predict_text)
+    return router
+
+
+def answer_text(service: Service, data: bytes, request_id: str) -> TextAnswer:
+    """Read the text of an upload and record the answer; raises InputError, RequestError or PredictionLogError."""
+    live = reader_of(service)
+    service.check_size(data)
+    with measured() as stages:
+        start = time.perf_counter()
+        with stage("decode"):
+            image = read_image(data, service.settings.max_pixels)
+        text = read_text(image, live.predict)
+        milliseconds = round((time.perf_counter() - start) * 1000, 3)
+        said = Prediction(text.text, text.confidence, {}, bool(text.reasons), text.reasons)
+        with stage("log"):
+            service.record(entry_of(said, live, data, request_id, milliseconds))
+    service.metrics.took(stages)
+    return TextAnswer(
+        text=text.text,
+        confidence=min(1.0, text.confidence),
+        uncertain=bool(text.reasons),
+        reasons=list(text.reasons),
+        lines=lines_of(text),
+        model_name=live.description.task,
+        model_version=live.version,
+        model_alias=live.alias,
+        prediction_time_ms=milliseconds,
+        request_id=request_id,
+    )
+
+
+def reader_of(service: Service) -> Live:
+    """What answers for the task whose labels are signs; raises RequestError where nothing does."""
+    for name, production in service.productions.items():
+        if production.task.signs:
+            return service.live_of(name)
+    raise RequestError(503, "no_model", "no task of this service recognises the signs of a text")
+
+
+def lines_of(text: Text) -> list[TextLine]:
+    """The signs of a text by line."""
+    lines = [list(group) for _, group in groupby(text.signs, key=lambda each: each.sign.line)]
+    return [TextLine(box=around(line), characters=list(map(character_of, line))) for line in lines]
+
+
+def around(line: list[ReadSign]) -> Box:
+    """The box around the signs of a line."""
+    left, top, right, bottom = zip(*(each.sign.box for each in line), strict=True)
+    return min(left), min(top), max(right), max(bottom)
+
+
+def character_of(read: ReadSign) -> Character:
+    """A sign as it is answered."""
+    said = read.prediction
+    confidence = min(1.0, said.confidence)
+    return Character(character=said.label, confidence=confidence, uncertain=said.uncertain, box=read.sign.box)
