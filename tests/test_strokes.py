@@ -1,6 +1,13 @@
-"""Tests of the steps that find what is drawn: any image, both polarities, shadow, grain, dirt, slant, and place."""
+"""Tests of the steps that find what is drawn: any image, both polarities, shadow, grain, dirt, slant, and place.
+
+The golden vectors guard the network input of models that are in production. Record them anew with
+`python -m tests.test_strokes`, together with new models.
+"""
 
 import io
+import json
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +19,9 @@ from PIL import Image, ImageDraw
 from app.errors import NothingDrawnError
 from app.preprocess import read_image, to_array, trace, views_of
 from app.preprocess.strokes import centre_mass, deskew, fill_cell, find_ink, ground_is_dark, keep_strokes
-from app.tasks import CHARACTER, DIGIT, TASKS
+from app.tasks import CHARACTER, DIGIT, TASKS, Task
+
+GOLDEN = Path(__file__).with_name("golden_strokes.json")
 
 sizes = st.tuples(st.integers(1, 60), st.integers(1, 60))
 pictures = sizes.flatmap(lambda size: arrays(np.uint8, (*size, 3))).map(Image.fromarray)
@@ -168,6 +177,30 @@ def test_a_mark_keeps_its_place_in_the_cell() -> None:
     assert not below[:20].any()
 
 
+@pytest.mark.parametrize("task", [DIGIT, CHARACTER], ids=lambda task: task.name)
+@pytest.mark.parametrize("name", ["clean", "photo", "chalk", "mark"])
+def test_golden_fields(name: str, task: Task) -> None:
+    """The network input of a few drawings is what it was when models were trained."""
+    recorded = json.loads(GOLDEN.read_text("utf-8"))[f"{name} {task.name}"]
+    np.testing.assert_allclose(vector(golden_images()[name], task), recorded, rtol=0, atol=0.02)
+
+
+def golden_images() -> dict[str, np.ndarray]:
+    """The images of the golden vectors."""
+    clean = drawn(280, 210)
+    light = np.linspace(1.0, 0.6, 280) * np.linspace(1.0, 0.9, 210)[:, None]
+    mark = np.full((90, 60), 250, np.uint8)
+    mark[70:84, 28:33] = 30
+    photo = (clean * light + np.random.default_rng(4).normal(0, 4, clean.shape)).clip(0, 255).astype(np.uint8)
+    return {"clean": clean, "photo": photo, "chalk": 255 - clean // 2, "mark": mark}
+
+
+def vector(pixels: np.ndarray, task: Task) -> list[float]:
+    """The means of the 7 x 7 parts of a field."""
+    array = to_array(Image.fromarray(pixels), task.image)[0]
+    return [round(float(value), 4) for value in array.reshape(7, 4, 7, 4).mean(axis=(1, 3)).ravel()]
+
+
 def test_the_trace_names_every_step() -> None:
     """What an image becomes on its way is yielded by name, the image first and the fit last."""
     image = Image.fromarray(drawn())
@@ -202,3 +235,13 @@ def test_tasks_are_told_apart_by_name() -> None:
     assert [task.name for task in TASKS.values()] == list(TASKS)
     assert all(len(set(task.labels)) == len(task.labels) for task in TASKS.values())
     assert len(CHARACTER.labels) == 94
+
+
+if __name__ == "__main__":
+    found = {
+        f"{name} {task.name}": vector(pixels, task)
+        for name, pixels in golden_images().items()
+        for task in (DIGIT, CHARACTER)
+    }
+    GOLDEN.write_text(json.dumps(found) + "\n", encoding="utf-8")
+    sys.stdout.write(f"{len(found)} vectors written to {GOLDEN}\n")
