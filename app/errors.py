@@ -7,7 +7,8 @@ PenPressError
 │   │   └── TooManyPagesError
 │   ├── EncryptedFileError
 │   ├── NoTextError
-│   └── NothingDrawnError
+│   ├── NothingDrawnError
+│   └── UnknownLabelError
 ├── DataError               a data set or a manifest is not as it must be
 ├── BundleError             a model bundle is broken or does not match its description
 ├── RegistryError           the model registry cannot be reached, or does not hold what was asked for
@@ -35,6 +36,10 @@ class ImageTooLargeError(InputError):
 
 class NothingDrawnError(InputError):
     """The image has nothing on it that could be recognised."""
+
+
+class UnknownLabelError(InputError):
+    """The model has no such label."""
 
 
 class TooManyPagesError(ImageTooLargeError):

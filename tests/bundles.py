@@ -13,7 +13,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from app.inference.bundle import MODEL, Description, Origin, Probe, sha256_of, write_description
+from app.inference.bundle import DESCRIPTION, MAPS, MODEL, Description, Origin, Probe, sha256_of, write_description
 from app.inference.recogniser import Recogniser, open_session
 from app.preprocess import ImageSpec
 from app.tasks import DOCUMENT_TYPE, Task
@@ -61,6 +61,22 @@ def make_bundle(directory: Path, task: Task = DOCUMENT_TYPE, bias: float = 0.0, 
     )
     recorded = record_probes(directory, draft)
     write_description(directory, Description.model_validate(dict(draft) | {"probes": recorded} | description))
+    return directory
+
+
+def make_bundle_with_maps(directory: Path, task: Task = DOCUMENT_TYPE) -> Path:
+    """The bundle of `make_bundle`, whose model also gives maps: the brightness of squares of 8 x 8 pixels, weighted."""
+    make_bundle(directory, task)
+    model = onnx.load(directory / MODEL)
+    weights = np.linspace(-SLOPE, SLOPE, len(task.labels), dtype=np.float32).reshape(-1, 1, 1, 1)
+    kernels = np.broadcast_to(weights / 64, (len(task.labels), task.image.channels, 8, 8)) / task.image.channels
+    model.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(kernels), "kernels"))
+    model.graph.node.append(helper.make_node("Conv", ["image", "kernels"], [MAPS], strides=[8, 8]))
+    shape = ["batch", len(task.labels), "rows", "columns"]
+    model.graph.output.append(helper.make_tensor_value_info(MAPS, TensorProto.FLOAT, shape))
+    onnx.save(model, directory / MODEL)
+    described = Description.model_validate_json((directory / DESCRIPTION).read_bytes())
+    write_description(directory, described.model_copy(update={"sha256": sha256_of(directory / MODEL)}))
     return directory
 
 

@@ -72,12 +72,21 @@ class Recogniser:
         rows = [self._run(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
         return np.concatenate(rows) if rows else np.empty((0, len(self.description.labels)), np.float32)
 
+    @property
+    def has_maps(self) -> bool:
+        """Whether the model was exported with maps."""
+        return MAPS in self._outputs
+
+    def look(self, batch: Pixels) -> Logits:
+        """The logits of network inputs, shapes (n, channels, height, width) and (n, labels), as they are: no views."""
+        return np.asarray(self._session.run(self._outputs[:1], {self._input: batch})[0], np.float32)
+
     def maps(self, image: Image) -> Logits:
         """The evidence for every label, place by place, of shape (labels, rows, columns), in logits.
 
         Raises BundleError for a model that was exported without maps.
         """
-        if MAPS not in self._outputs:
+        if not self.has_maps:
             message = f"the model has no output {MAPS!r}, so its answers cannot be shown on the image; train it anew"
             raise BundleError(message)
         batch = to_batch([image], self.description.image)
@@ -96,7 +105,7 @@ class Recogniser:
             with stage("preprocess"):
                 batch = to_batch(images, self.description.image)
             with stage("infer"):
-                logits = self._look(batch)
+                logits = self._with_views(batch)
         except RUNTIME_ERRORS as error:
             message = f"the model does not take input as {DESCRIPTION} has it ({self.description.image}): {error}"
             raise BundleError(message) from error
@@ -105,16 +114,15 @@ class Recogniser:
             raise BundleError(message)
         return logits
 
-    def _look(self, batch: Pixels) -> Logits:
+    def _with_views(self, batch: Pixels) -> Logits:
         """The logits of a batch: of the images as they are, or the means over their views."""
-        logits = np.asarray(self._session.run(self._outputs[:1], {self._input: batch})[0], np.float32)
+        logits = self.look(batch)
         if self.description.views == "off":
             return logits
         confidence = softmax(logits / np.float32(self.description.temperature)).max(axis=1)
         least = self.description.uncertain_below if self.description.views == "uncertain" else np.inf
         for number in np.flatnonzero(confidence < least):
-            seen = self._session.run(self._outputs[:1], {self._input: views_of(batch[number])})[0]
-            logits[number] = np.asarray(seen, np.float32).mean(axis=0)
+            logits[number] = self.look(views_of(batch[number])).mean(axis=0)
         return logits
 
     def _decide(self, row: Logits, contrast: int, standing: float) -> Prediction:

@@ -18,6 +18,7 @@ from app.errors import (
     PenPressError,
     PredictionLogError,
     TooManyPagesError,
+    UnknownLabelError,
     UnreadableImageError,
 )
 from app.webservice.answers import ErrorAnswer
@@ -49,6 +50,7 @@ MEANINGS: dict[type[PenPressError], tuple[int, str]] = {
     EncryptedFileError: (422, "encrypted_file"),
     NoTextError: (422, "no_text"),
     NothingDrawnError: (422, "nothing_drawn"),
+    UnknownLabelError: (422, "unknown_label"),
     PredictionLogError: (503, "log_unavailable"),
 }
 

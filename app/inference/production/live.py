@@ -47,9 +47,13 @@ OpenStore = Callable[[], Store]
 
 @dataclass(frozen=True)
 class Live:
-    """A bundle that answers. A request takes it once and ends on it, whatever is swapped in meanwhile."""
+    """A bundle that answers. A request takes it once and ends on it, whatever is swapped in meanwhile.
+
+    `predict` is all that answers need; the `recogniser` behind it explains them.
+    """
 
     predict: Predict
+    recogniser: Recogniser
     description: Description
     version: str
     run_id: str | None
@@ -167,7 +171,9 @@ class Production:
         if self.live is not None and description.labels != self.task.labels:
             check_labels(description, self.live.description.labels)
         recogniser.check_probes(bundle)
-        return Live(recogniser.predict, description, note.version, note.run_id, note.alias, datetime.now(UTC))
+        return Live(
+            recogniser.predict, recogniser, description, note.version, note.run_id, note.alias, datetime.now(UTC)
+        )
 
     def _load_last_good(self) -> Live | None:
         note = self._cache.last_good()
