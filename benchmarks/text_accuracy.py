@@ -19,17 +19,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.config import Settings
-from app.data.manifest import read_listed
 from app.inference.recogniser import Recogniser
 from app.tasks import TASKS
 from app.text import Text, read_text
 from app.training.dataset import Item, choose, load_items
 
-WORDS = (
-    "the and for that with have this from they Berlin Paris London Monday street house number 1945 2024 12:30 a+b=c "
-    "total 3.50 yes, no; (see) page #7 Dr. Smith 50% e-mail form [x] name: date: quick brown fox jumps over lazy dog!"
-).split()
+WORDS = """
+the and for that with have this from they Berlin Paris London Monday street house number 1945 2024 12:30 a+b=c
+total 3.50 yes, no; (see) page #7 Dr. Smith 50% e-mail form [x] name: date: quick brown fox jumps over lazy dog!
+"""
 LOW, DEEP, MIDDLE = set("acemnorsuvwxz"), set("gjpqy,;"), set("-=~+")
+INK = 100  # grey value
 HEIGHT = 60  # pixels of a tall sign
 SMALL = 0.62  # of it, that small letters have
 
@@ -62,7 +62,7 @@ def cut(cell: NDArray[np.uint8], letter: str, base: int) -> tuple[NDArray[np.uin
     """The ink of a character in its size, and the row where it begins in a line whose letters stand on *base*."""
     strong = (cell.astype(np.float32) * 255 / max(1, cell.max())).astype(np.uint8)
     large = cv2.resize(strong, None, fx=HEIGHT / 21, fy=HEIGHT / 21, interpolation=cv2.INTER_CUBIC)
-    rows, columns = (np.flatnonzero((large > 100).any(axis=axis)) for axis in (1, 0))
+    rows, columns = (np.flatnonzero((large > INK).any(axis=axis)) for axis in (1, 0))
     ink = np.asarray(large[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], np.uint8)
     if max(ink.shape) < 0.3 * HEIGHT:
         return ink, base - large.shape[0] + round(0.13 * HEIGHT) + int(rows[0])
@@ -83,6 +83,11 @@ def fits(one: Sequence[int], other: Sequence[int]) -> bool:
     return min(one[2], other[2]) - max(one[0], other[0]) >= (max(one[2], other[2]) - min(one[0], other[0])) / 2
 
 
+def labels_of(text: Text) -> list[str]:
+    """What the signs of a text were taken for."""
+    return [each.prediction.label for each in text.signs]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compose, read, print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -96,13 +101,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if item.sample.source == options.source:
             items[item.label].append(item)
     recogniser, random = Recogniser.load(settings.embedded / task.name, threads=1), np.random.default_rng(0)
-    known = [word for word in WORDS if all(items[letter] for letter in word)]
+    known = [word for word in WORDS.split() if all(items[letter] for letter in word)]
     words = [compose(known[number % len(known)], items, random) for number in range(options.words)]
     texts = [read_text(word.image, recogniser.predict) for word in words]
     whole = [(word.text, text) for word, text in zip(words, texts, strict=True) if is_segmented(word, text)]
-    pairs = [
-        (truth, each.prediction.label) for word, text in whole for truth, each in zip(word, text.signs, strict=True)
-    ]
+    pairs = [pair for word, text in whole for pair in zip(word, labels_of(text), strict=True)]
     groups = [set(group) for group in task.alike]
     alike = [one == other or any({one, other} <= group for group in groups) for one, other in pairs]
     sys.stdout.write(
