@@ -55,12 +55,13 @@ def gutters_of(mask: Mask, sigma: float) -> Mask:
 
 
 def response_of(mask: Mask, sigma: float) -> Field:
-    """How much every pixel lies on a ridge of ink of one size, at a quarter of the page's size for large ones."""
+    """How much every pixel lies on a ridge of ink of one size; worked out on a smaller image, smallest along lines."""
     shrink = max(1, int(sigma / 2.5))
     height, width = mask.shape
-    small = cv2.resize(mask * 255, (max(8, width // shrink), max(8, height // shrink)), interpolation=cv2.INTER_AREA)
+    along = max(8, round(width / shrink / ALONG))
+    small = cv2.resize(mask * 255, (along, max(8, height // shrink)), interpolation=cv2.INTER_AREA)
     across = sigma / shrink
-    blurred = cv2.GaussianBlur(small.astype(np.float32) / 255, (0, 0), sigmaX=across * ALONG, sigmaY=across)
+    blurred = cv2.GaussianBlur(small.astype(np.float32) / 255, (0, 0), sigmaX=across, sigmaY=across)
     curvature = cv2.filter2D(blurred, cv2.CV_32F, np.array([[1], [-2], [1]], np.float32)) * (-across * across)
     return np.asarray(cv2.resize(curvature, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 

@@ -20,6 +20,11 @@ SHARE_OF_CONTRAST = 0.4
 RULE_RUN = 50  # a rule that slopes falls into runs of at least so many pixels
 RULE_LENGTH = 100
 RULE_THICKNESS = 9
+FAINT_RULE = 8  # grey values by which a rule down is darker than both of its sides, 6 pixels away
+FAINT_RUN, FAINT_SHARE, FAINT_LENGTH = 61, 0.7, 160  # in pixels / 2; on so much of a run a rule must be darker
+FAINT_THICKNESS = 6
+SQUARED = 0.26  # of the writing by the rules crosses them: squared paper, on which rules part nothing
+WRITTEN_OVER = 0.35  # of the writing by a rule crosses it: no rule, but strokes above each other
 DARK_SHARE = 0.62  # ground that is darker than so much of the bright paper is what the page lies on
 LEAST_SHEET = 0.05  # of the image
 EDGE = 9  # in shrunk pixels: ragged edges of the sheet
@@ -42,7 +47,7 @@ def ink_of(grey: Grey) -> Ink:
     sample = darkness[::4, ::4][sheets[::4, ::4] > 0].astype(np.int16)
     noise = float(np.median(np.abs(sample - np.median(sample)))) if sample.size else 0.0
     mask = (darkness > threshold_of(darkness * sheets, max(LEAST_CONTRAST, 6 * noise))).astype(np.uint8) & sheets
-    rules = rules_of(mask)
+    rules = rules_of(mask) | faint_rules(darkness, mask)
     return Ink(np.asarray(mask & (1 - rules), np.uint8), rules, darkness)
 
 
@@ -90,6 +95,43 @@ def rules_of(mask: Mask) -> Mask:
     down = long_strokes(np.ascontiguousarray(mask.T)).T
     grown = np.asarray(cv2.dilate(across | down, np.ones((3, 3), np.uint8)), np.uint8)
     return grown & mask
+
+
+def faint_rules(darkness: Grey, mask: Mask) -> Mask:
+    """The rules down that are too faint or too broken for strokes of ink: darker than both sides nearly all along."""
+    size = max(8, darkness.shape[1] // 2), max(1, darkness.shape[0] // 2)
+    half = np.asarray(cv2.resize(darkness, size, interpolation=cv2.INTER_AREA), np.uint8)
+    darker = (cv2.subtract(half, np.maximum(*beside(half, 3))) > FAINT_RULE).astype(np.uint8)
+    wide = cv2.dilate(darker * 255, np.ones((1, 3), np.uint8))
+    long = (cv2.blur(wide, (1, FAINT_RUN)) > FAINT_SHARE * 255).astype(np.uint8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(long, connectivity=8)
+    length, area = stats[:, cv2.CC_STAT_HEIGHT], stats[:, cv2.CC_STAT_AREA]
+    ink = cv2.dilate(cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST), np.ones((1, 3), np.uint8))
+    left, right = beside(np.asarray(ink, np.uint8), 4)
+    numbers = np.asarray(labels, np.int32)
+    written_over = shares_of(numbers, left & right) / np.maximum(shares_of(numbers, left | right), 1e-9)
+    kept = (length >= FAINT_LENGTH) & (area <= FAINT_THICKNESS * length)
+    kept[0] = False
+    order = np.flatnonzero(kept)[np.argsort(written_over[kept])]
+    reach = length[order].cumsum()
+    if not order.size or written_over[order[np.searchsorted(reach, reach[-1] / 2)]] > SQUARED:
+        return np.zeros_like(mask)
+    kept &= written_over < WRITTEN_OVER
+    return np.asarray(
+        cv2.resize(kept.astype(np.uint8)[labels], mask.shape[::-1], interpolation=cv2.INTER_NEAREST), np.uint8
+    )
+
+
+def beside(image: Grey, distance: int) -> tuple[Grey, Grey]:
+    """What is so many pixels left and right of every pixel; 0 beyond the edges."""
+    padded = np.asarray(cv2.copyMakeBorder(image, 0, 0, distance, distance, cv2.BORDER_CONSTANT), np.uint8)
+    return padded[:, : -2 * distance], padded[:, 2 * distance :]
+
+
+def shares_of(labels: NDArray[np.int32], where: Mask) -> NDArray[np.float64]:
+    """For every label how much of it is where *where* is 1."""
+    amount = np.bincount(labels.ravel())
+    return np.bincount(labels[where > 0], minlength=len(amount)) / np.maximum(amount, 1)
 
 
 def long_strokes(mask: Mask) -> Mask:

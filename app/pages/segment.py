@@ -22,6 +22,9 @@ SPECK = 4  # pixels
 FAR = 12  # pixels from every core: ink that is no part of a line unless it is joined to a core
 PALE = 0.65  # of the usual darkness: writing that shows through
 THICK = 2.2  # of the usual stroke: blots and edges of the paper
+SHORT = 11.0  # core heights: marks, stains and ornaments are
+SHORT_PALE, SHORT_THIN, SHORT_THICK = 0.79, 0.58, 1.67
+SHORT_INK = 0.3  # squares of the page's core height
 LEAST_WIDTH, LEAST_HEIGHT, LEAST_INK = 8, 6, 25
 DENSITY = (0.02, 0.7)
 
@@ -61,22 +64,22 @@ class Found:
 
 def find_lines(ink: Ink) -> Found:
     """The lines of text of an upright page."""
-    mask = without_pictures(ink.mask)
+    mask, parts = without_pictures(ink.mask)
     best, size = ridges_of(mask)
     on_ink = size[(best > LEAST_RESPONSE) & (mask > 0)]
     barriers = ink.rules | gutters_of(mask, float(np.median(on_ink)) if on_ink.size else SIGMAS[0])
     labels, cores = find_cores(best, size, barriers)
     labels, cores = absorb(labels, cores)
     lines_of_cores = join(cores, barriers)
-    owner = assign(mask, labels, lines_of_cores)
+    owner = assign(mask, parts, labels, lines_of_cores)
     heights = np.zeros(lines_of_cores.max(initial=0) + 1)
     np.maximum.at(heights, lines_of_cores[1:], [core.height for core in cores])
     lines = [line for line in measure(owner, heights, ink.darkness) if is_large(line)]
     return Found(tuple(in_reading_order(like_the_others(lines))), owner)
 
 
-def without_pictures(mask: Mask) -> Mask:
-    """Leave out what is far too large and too dense to be writing, and specks."""
+def without_pictures(mask: Mask) -> tuple[Mask, Labels]:
+    """Leave out what is far too large and too dense to be writing, and specks; also the components as labels."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     width, height, area = (stats[:, column] for column in (cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT, cv2.CC_STAT_AREA))
     density = area / (width * height)
@@ -84,10 +87,10 @@ def without_pictures(mask: Mask) -> Mask:
     picture = large & ((density > PICTURE_DENSITY) | (area > PICTURE_INK))
     kept = ~picture & (area >= SPECK)
     kept[0] = False
-    return np.asarray(kept.astype(np.uint8)[labels], np.uint8)
+    return np.asarray(kept.astype(np.uint8)[labels], np.uint8), np.asarray(labels, np.int32)
 
 
-def assign(mask: Mask, labels: Labels, lines: Labels) -> Labels:
+def assign(mask: Mask, parts: Labels, labels: Labels, lines: Labels) -> Labels:
     """For every pixel of ink the number of the line whose core it touches, the nearest where it touches several."""
     of_core = lines[labels]
     distance, nearest = cv2.distanceTransformWithLabels(
@@ -96,15 +99,15 @@ def assign(mask: Mask, labels: Labels, lines: Labels) -> Labels:
     numbers = np.zeros(int(nearest.max()) + 1, np.int32)
     numbers[nearest[labels > 0]] = of_core[labels > 0]
     near = np.where(distance > FAR, 0, numbers[nearest])
-    only = only_line(mask, of_core)
+    only = only_line(mask, parts, of_core)
     return np.where(mask > 0, np.where(only > 0, only, near), 0).astype(np.int32)
 
 
-def only_line(mask: Mask, lines: Labels) -> Labels:
+def only_line(mask: Mask, parts: Labels, lines: Labels) -> Labels:
     """For every pixel of ink the line whose core its component touches; 0 where that is none or more than one."""
-    count, parts, _, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    count = int(parts.max()) + 1
     on = (lines > 0) & (mask > 0)
-    part, line = np.asarray(parts, np.int64)[on], lines[on]
+    part, line = parts[on], lines[on]
     highest, lowest = np.zeros(count, np.int32), np.full(count, np.iinfo(np.int32).max, np.int32)
     np.maximum.at(highest, part, line)
     np.minimum.at(lowest, part, line)
@@ -142,9 +145,20 @@ def is_large(line: Line) -> bool:
 
 
 def like_the_others(lines: list[Line]) -> list[Line]:
-    """Leave out what is much paler than the page's writing, for it shows through, and blots and edges of the paper."""
-    dark, stroke = (usual([getattr(line, name) for line in lines], lines) for name in ("darkness", "stroke"))
-    return [line for line in lines if line.darkness > PALE * dark and line.stroke < THICK * stroke]
+    """Leave out what is much paler than the page's writing, for it shows through, and blots, edges of paper, specks."""
+    dark, stroke, core = (
+        usual([getattr(line, name) for line in lines], lines) for name in ("darkness", "stroke", "core")
+    )
+    return [line for line in lines if is_alike(line, dark, stroke, core)]
+
+
+def is_alike(line: Line, dark: float, stroke: float, core: float) -> bool:
+    """Whether a line is writing like that of its page; short ones must be more like it than long ones."""
+    short = line.box[2] - line.box[0] < SHORT * core
+    if short and line.ink < SHORT_INK * core * core:
+        return False
+    thin, thick = (SHORT_THIN, SHORT_THICK) if short else (0.0, THICK)
+    return line.darkness > (SHORT_PALE if short else PALE) * dark and thin * stroke < line.stroke < thick * stroke
 
 
 def usual(values: list[float], lines: list[Line]) -> float:
