@@ -17,6 +17,7 @@ from app.webservice.batch import batching
 from app.webservice.envelope import Envelope
 from app.webservice.explanations import Explained, ExplainedPage, Wanted, explained, explaining
 from app.webservice.failures import DOCUMENTED, add_handlers
+from app.webservice.front import front
 from app.webservice.keys import Keys
 from app.webservice.models import listing
 from app.webservice.observing import Observer
@@ -60,6 +61,7 @@ def create_app(
 
     app = FastAPI(title="PenPress", description=ABOUT, lifespan=lifespan, redirect_slashes=False)
     app.state.service = service
+    app.include_router(front())
     app.include_router(operating(service))
     app.include_router(listing(service))
     app.include_router(batching(service, workers))
