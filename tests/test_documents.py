@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from app.inference.inference_onnx import main
@@ -91,7 +92,16 @@ def test_several_processes_give_the_same_rows(command: Command, tmp_path: Path) 
 
 
 def test_results_must_have_a_known_form(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
-    """Another suffix than `.csv` and `.jsonl` is refused before anything is read."""
+    """Another suffix than `.csv`, `.jsonl` and `.parquet` is refused before anything is read."""
     with pytest.raises(SystemExit):
         command("--out", "results.docx")
-    assert "must end in .csv or .jsonl" in capsys.readouterr().err
+    assert "must end in .csv, .jsonl or .parquet" in capsys.readouterr().err
+
+
+def test_results_may_be_parquet(command: Command, tmp_path: Path) -> None:
+    """A Parquet file has a row for each page, with nothing where a line has no such field."""
+    out = tmp_path / "results.parquet"
+    assert command("--out", out) == 0
+    table = pq.read_table(out).to_pydict()
+    assert table["page"] == [1, 2, 3, 1, 1]
+    assert table["printed_lines"] == [4, None, 5, 6, None]

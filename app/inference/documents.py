@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -165,10 +166,17 @@ def files_in(results: Path) -> Iterator[str]:
     return (row["file"] for row in rows_in(results))
 
 
-def write_csv(results: Path, table: Path) -> None:
-    """Write the results as CSV, a column for every field that some row has."""
+def write_table(results: Path, table: Path) -> None:
+    """Write the results as CSV or Parquet, by the suffix; a column for every field that some row has.
+
+    Parquet needs pyarrow, which PenPress does not install where it only serves.
+    """
     rows = list(rows_in(results))
     names = list(dict.fromkeys(name for row in rows for name in row))
+    if table.suffix == ".parquet":
+        columns = {name: [row.get(name) for row in rows] for name in names}
+        import_module("pyarrow.parquet").write_table(import_module("pyarrow").table(columns), table)
+        return
     with table.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()

@@ -7,9 +7,9 @@ network sees, and how it comes to that.
 
     python -m app.inference.inference_onnx FOLDER --out results.csv --overlay DIR --alto DIR --copy-to DIR
 
-With `--out`, documents are analysed page by page: images, TIFF and PDF files. The results are a table (`.csv`) or one
-JSON object a line (`.jsonl`); `--copy-to` sorts the files into folders by their class. An interrupted run goes on where
-it was when it is started again.
+With `--out`, documents are analysed page by page: images, TIFF and PDF files. The results are a table (`.csv`, or
+`.parquet` where pyarrow is installed) or one JSON object a line (`.jsonl`); `--copy-to` sorts the files into folders by
+their class. An interrupted run goes on where it was when it is started again.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from PIL import Image, ImageOps
@@ -27,7 +28,7 @@ from tqdm import tqdm
 
 from app.config import read_settings
 from app.errors import BundleError, InputError
-from app.inference.documents import ERROR, Job, run, write_csv
+from app.inference.documents import ERROR, Job, run, write_table
 from app.inference.recogniser import Recogniser
 from app.pages import PageLimits
 from app.preprocess import read_image, trace
@@ -84,15 +85,17 @@ def read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--bundle", type=Path, metavar="DIR", help="answer with the bundle in this folder instead")
     parser.add_argument("--show-steps", type=Path, metavar="PNG", help="draw what preprocessing makes of each image")
     parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="analyse pages; results as .csv or .jsonl")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="analyse pages; results as .csv, .jsonl or .parquet")
     parser.add_argument("--overlay", type=Path, metavar="DIR", help="with --out: pages with their lines coloured")
     parser.add_argument("--alto", type=Path, metavar="DIR", help="with --out: an ALTO file for each document")
     parser.add_argument("--copy-to", type=Path, metavar="DIR", help="with --out: copies in a folder for each class")
     parser.add_argument("--processes", type=int, default=1, help="with --out: how many at once (default: 1)")
     parser.add_argument("--max-pages", type=int, default=10_000, help="with --out: of one file (default: 10000)")
     options = parser.parse_args(arguments)
-    if options.out and options.out.suffix not in {".csv", ".jsonl"}:
-        parser.error(f"--out {options.out} must end in .csv or .jsonl")
+    if options.out and options.out.suffix not in {".csv", ".jsonl", ".parquet"}:
+        parser.error(f"--out {options.out} must end in .csv, .jsonl or .parquet")
+    if options.out and options.out.suffix == ".parquet" and find_spec("pyarrow") is None:
+        parser.error("a .parquet file needs pyarrow: install it with `pip install pyarrow`, or name a .csv file")
     return options
 
 
@@ -106,8 +109,8 @@ def answer_documents(options: argparse.Namespace, bundle: Path, limits: PageLimi
     except KeyboardInterrupt:
         sys.stderr.write(f"interrupted; the same command goes on with what is not in {results} yet\n")
         return 130
-    if options.out.suffix == ".csv":
-        write_csv(results, options.out)
+    if options.out != results:
+        write_table(results, options.out)
     summary = ", ".join(f"{count} {name}" for name, count in counts.most_common())
     sys.stderr.write(f"{len(files)} files, pages by class: {summary}; see {options.out}\n")
     return 1 if counts[ERROR] else 0
