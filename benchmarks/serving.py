@@ -29,6 +29,7 @@ from benchmarks.started import Started, baseline, service
 
 LINES = 64
 PHONE = (6000, 4000)
+GRAIN = 10.0  # deviation of its grey values, half of which is blended in
 REDUCED = (1500, 1000)  # what a decoder may give for a network that sees 64 x 512 pixels
 BUNDLE = APP / "inference" / "embedded" / DOCUMENT_TYPE.name
 _loaded: list[Recogniser] = []
@@ -78,10 +79,11 @@ def one_caller(ours: Started, images: Sequence[bytes], count: int) -> tuple[floa
 
 
 def phone_picture() -> bytes:
-    """A photograph of 24 megapixels, as a phone would send it."""
-    line = Image.open(io.BytesIO(rendered(1)[0])).convert("RGB")
+    """A photograph of 24 megapixels with its grain, as a phone would send it."""
+    line = Image.open(io.BytesIO(rendered(1)[0])).convert("RGB").resize(PHONE, Image.Resampling.BICUBIC)
+    grain = Image.effect_noise(PHONE, GRAIN).convert("RGB")
     buffer = io.BytesIO()
-    line.resize(PHONE, Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=90)
+    Image.blend(line, grain, 0.5).save(buffer, "JPEG", quality=90)
     return buffer.getvalue()
 
 

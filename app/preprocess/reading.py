@@ -12,14 +12,17 @@ DEFAULT_MAX_PIXELS = 50_000_000
 
 # Pillow reads more, but some of those formats start other programs or are no pictures of pages.
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "JPEG2000", "PPM")
+SMALLEST_PART = 8  # of a side, which is that of the squares of 8 x 8 pixels that a JPEG is made of
 REMEDY = "send a whole PNG, JPEG, TIFF, WebP, BMP, GIF, JPEG 2000 or PNM image"
 # What Pillow's decoders are known to raise on damaged files.
 DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error)
 
 
-def read_image(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image.Image:
+def read_image(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS, longest: int | None = None) -> Image.Image:
     """Decode an upload: any mode Pillow reads, turned upright by EXIF, transparency on white, as RGB.
 
+    A JPEG with a side over *longest* pixels is decoded at a half, a quarter or an eighth of its size, which costs that
+    much less, until none is over it: for those who need no more pixels, and no places in pixels of the upload.
     Raises UnreadableImageError for bytes that are no whole image and ImageTooLargeError above *max_pixels*.
     """
     if not data:
@@ -28,6 +31,8 @@ def read_image(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image.Image
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             refuse_too_large(image.size, max_pixels)
+            if longest is not None:
+                draft(image, longest)
             image.load()
             return flatten(ImageOps.exif_transpose(image))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -47,6 +52,15 @@ def refuse_too_large(size: tuple[int, int], max_pixels: int) -> None:
     if width * height > max_pixels:
         message = f"the image has {width} x {height} = {width * height} pixels, over the limit of {max_pixels}"
         raise ImageTooLargeError(message)
+
+
+def draft(image: Image.Image, longest: int) -> None:
+    """Have a JPEG decoded, once it is, at the part of its size that brings both sides to *longest* pixels."""
+    part = 1
+    while max(image.size) > part * longest and part < SMALLEST_PART:
+        part *= 2
+    if part > 1:  # other formats know no parts, and leave this without an effect
+        image.draft("RGB", (image.width // part, image.height // part))
 
 
 def flatten(image: Image.Image) -> Image.Image:

@@ -1,0 +1,58 @@
+"""Reading large uploads: a JPEG may be decoded at a part of its size, and is the same picture then."""
+
+import io
+
+import pytest
+from PIL import Image
+
+from app.pages import PageLimits, first_page, pages_of
+from app.preprocess import read_image
+
+
+@pytest.mark.parametrize(
+    ("size", "longest", "expected"),
+    [
+        ((400, 100), 400, (400, 100)),
+        ((401, 100), 400, (201, 50)),
+        ((1000, 300), 400, (250, 75)),
+        ((300, 1000), 400, (75, 250)),
+        ((4000, 80), 400, (500, 10)),
+    ],
+)
+def test_a_jpeg_may_be_read_smaller(size: tuple[int, int], longest: int, expected: tuple[int, int]) -> None:
+    """Sides over the limit are halved until none is, at most three times; proportions stay."""
+    found = read_image(encoded(Image.new("RGB", size, (200, 30, 30)), "JPEG"), longest=longest)
+    assert (found.mode, found.size) == ("RGB", expected)
+    assert found.getpixel((5, 5)) == pytest.approx((200, 30, 30), abs=4)
+
+
+@pytest.mark.parametrize("fmt", ["PNG", "TIFF", "WEBP", "GIF"])
+def test_other_formats_are_always_read_whole(fmt: str) -> None:
+    """Only a JPEG holds smaller versions of itself."""
+    assert read_image(encoded(Image.new("RGB", (300, 100), "white"), fmt), longest=100).size == (300, 100)
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_a_smaller_jpeg_is_upright_and_of_any_mode(mode: str) -> None:
+    """Orientation and colour space are heeded as for a whole one."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    buffer = io.BytesIO()
+    Image.new("RGB", (800, 200), "white").convert(mode).save(buffer, "JPEG", exif=exif)
+    found = read_image(buffer.getvalue(), longest=400)
+    assert (found.mode, found.size, found.getpixel((0, 0))) == ("RGB", (100, 400), (255, 255, 255))
+
+
+def encoded(image: Image.Image, fmt: str) -> bytes:
+    """The bytes of an image."""
+    buffer = io.BytesIO()
+    image.save(buffer, fmt)
+    return buffer.getvalue()
+
+
+def test_the_service_reads_phone_pictures_smaller_and_pages_whole() -> None:
+    """For `/predict/` a large photograph is halved; where places on a page are told, every pixel is kept."""
+    limits = PageLimits(max_pages=1, max_pixels=50_000_000)
+    photograph = encoded(Image.new("RGB", (6000, 400), "white"), "JPEG")
+    assert first_page(photograph, limits).size == (3000, 200)
+    assert next(pages_of(photograph, limits)).size == (6000, 400)
