@@ -5,17 +5,22 @@ Owns the line's fields and how it reaches the file. Never sees image bytes or fi
 A line is one `write` to a descriptor opened for appending, so lines of several threads or processes never mix, and a
 line survives `kill -9` as soon as the kernel has it. It is not synced to the disk: a power cut may cost the last
 seconds. The file is opened anew for each line, so it may be rotated or removed at any time; it can also be put aside
-here when it is full.
+here when it is full. A last line that was cut short is moved to `predictions.log.torn` before anything is appended.
 """
 
 import fcntl
 import json
+import logging
+import mmap
 import os
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from app.errors import PredictionLogError
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -80,8 +85,8 @@ class PredictionFile:
             fcntl.flock(descriptor, fcntl.LOCK_EX)  # else a line that is half written would look like a torn one
             if not self._is_current(descriptor):
                 return None
-            whole = end_of_torn_line(descriptor) + line
-            return os.write(descriptor, whole), len(whole)
+            set_torn_line_aside(descriptor, self.path.with_name(f"{self.path.name}.torn"))
+            return os.write(descriptor, line), len(line)
         finally:
             os.close(descriptor)
 
@@ -112,10 +117,19 @@ REMEDY = (
 )
 
 
-def end_of_torn_line(descriptor: int) -> bytes:
-    """Return the newline that a file needs whose last line was cut short (by a full disk), else nothing.
+def set_torn_line_aside(descriptor: int, aside: Path) -> None:
+    """Move a last line that was cut short (by a full disk) from a locked log to the end of another file.
 
-    The torn line stays as it is: the log is only ever appended to, and readers leave out what is no JSON.
+    It is written there before it is cut off here, so a torn line may be found twice, but never nowhere. Nobody was
+    told that it is in the log.
     """
     size = os.fstat(descriptor).st_size
-    return b"\n" if size and os.pread(descriptor, 1, size - 1) != b"\n" else b""
+    if not size or os.pread(descriptor, 1, size - 1) == b"\n":
+        return
+    with mmap.mmap(descriptor, size, access=mmap.ACCESS_READ) as text:
+        start = text.rfind(b"\n") + 1
+        torn = text[start:]
+    with open(aside, "ab", opener=partial(os.open, mode=0o640)) as file:
+        file.write(torn + b"\n")
+    os.ftruncate(descriptor, start)
+    logger.warning("a torn line of %d bytes at the end of the prediction log was set aside in %s", len(torn), aside)

@@ -74,15 +74,31 @@ def test_threads_do_not_mix_their_lines(log: PredictionFile) -> None:
     assert {json.loads(line)["request_id"] for line in lines(log)} == {f"{n}-{p}" for n in range(8) for p in range(50)}
 
 
-def test_a_torn_last_line_is_ended_and_kept(log: PredictionFile) -> None:
-    """After a line that was cut short, the next one starts on a line of its own, and nothing is taken away."""
+def test_a_torn_last_line_is_set_aside(log: PredictionFile, caplog: pytest.LogCaptureFixture) -> None:
+    """A line that was cut short is moved to a file of its own at the start, which is told; the log is whole again."""
     log.append(ENTRY)
-    with log.path.open("ab") as file:
-        file.write(b'{"time": "20')
-    log.check()
+    for torn in ('{"time": "20', '{"time": "21'):
+        with log.path.open("a") as file:
+            file.write(torn)
+        log.check()
+        assert len(lines(log)) == 1
+        assert "torn line of 12 bytes" in caplog.text
     log.append(ENTRY)
-    first, torn, last = lines(log)
-    assert (first, torn) == (last, '{"time": "20')
+    assert [Entry(**json.loads(line)) for line in lines(log)] == [ENTRY, ENTRY]
+    assert aside(log) == ['{"time": "20', '{"time": "21']
+
+
+def test_a_log_that_is_but_a_torn_line_is_emptied(log: PredictionFile) -> None:
+    """Also the first line may be the torn one."""
+    log.path.parent.mkdir()
+    log.path.write_bytes(b"{")
+    log.append(ENTRY)
+    assert (len(lines(log)), aside(log)) == (1, ["{"])
+
+
+def aside(log: PredictionFile) -> list[str]:
+    """The torn lines that were set aside."""
+    return log.path.with_name("predictions.log.torn").read_text("utf-8").splitlines()
 
 
 def test_a_removed_or_rotated_log_is_begun_anew(log: PredictionFile) -> None:
@@ -106,7 +122,7 @@ def test_a_full_disk_is_an_error() -> None:
 
 
 def test_a_line_that_is_taken_in_part_is_an_error(log: PredictionFile) -> None:
-    """When the file may grow by a few bytes only, the entry fails, and the next one starts on its own line."""
+    """When the file may grow by a few bytes only, the entry fails, and what was taken of it is set aside."""
     log.append(ENTRY)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (log.path.stat().st_size + 10, hard))
@@ -116,8 +132,8 @@ def test_a_line_that_is_taken_in_part_is_an_error(log: PredictionFile) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     log.append(ENTRY)
-    first, torn, last = lines(log)
-    assert (first, len(torn)) == (last, 10)
+    first, last = lines(log)
+    assert (first, [len(torn) for torn in aside(log)]) == (last, [10])
 
 
 def test_a_full_log_is_put_aside_and_no_line_is_lost(tmp_path: Path) -> None:
