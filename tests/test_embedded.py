@@ -56,8 +56,7 @@ def test_an_altered_copy_keeps_its_answer(recogniser: Recogniser, cases: list[Ca
     before = recogniser.predict([case.read() for case in cases])
     after = recogniser.predict([case.read() for case in altered(cases, name)])
     kept = [one.label == other.label for one, other in zip(before, after, strict=True)]
-    least = 0.9 if name.startswith("rotated_10") else 0.92  # ten degrees are a known weakness, see experiments.md
-    assert sum(kept) >= least * len(kept)
+    assert sum(kept) >= 0.95 * len(kept)
 
 
 @pytest.mark.parametrize("tint", [(255, 240, 200), (200, 225, 255), (220, 200, 180)])

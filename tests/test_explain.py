@@ -11,6 +11,7 @@ from PIL import Image
 from torch import nn
 
 from app.errors import DataError
+from app.inference.heat import overlay
 from app.inference.recogniser import softmax
 from app.preprocess import ImageSpec, to_array, to_batch
 from app.tasks import DOCUMENT_TYPE, Prediction
@@ -22,7 +23,6 @@ from app.training.explain import (
     last_convolution,
     main,
     occlude,
-    overlay,
     undo_fit,
 )
 from app.training.model import GradientHistogram, Network, build_network, save_checkpoint

@@ -124,16 +124,21 @@ def draw(heat: Heat) -> Image.Image:
     factor = max(1, SHOWN // max(heat.seen.size))
     seen = heat.seen.resize((heat.seen.width * factor, heat.seen.height * factor), Image.Resampling.NEAREST)
     values = np.asarray(Image.fromarray(heat.values).resize(seen.size, Image.Resampling.BILINEAR))
-    strength = OPACITY * np.abs(values) / max(float(np.abs(heat.values).max()), 1e-9)
-    colour = np.where(values[..., None] > 0, WARM, COOL)
-    mixed = np.asarray(seen) * (1 - strength[..., None]) + colour * strength[..., None]
-    heated = Image.fromarray(mixed.clip(0, 255).astype(np.uint8))
+    heated = overlay(seen, values / np.float32(max(np.abs(heat.values).max(), 1e-9)))
     long = seen.width > seen.height
     place = (0, seen.height + GAP) if long else (seen.width + GAP, 0)
     page = Image.new("RGB", (place[0] + seen.width, place[1] + seen.height), "white")
     page.paste(seen, (0, 0))
     page.paste(heated, place)
     return page
+
+
+def overlay(picture: Image.Image, values: Values) -> Image.Image:
+    """Colour an RGB picture by values from -1 to 1 of its height and width: orange is positive, blue negative."""
+    strength = OPACITY * np.abs(values)[..., None].clip(0, 1)
+    colour = np.where(values[..., None] > 0, WARM, COOL)
+    mixed = np.asarray(picture) * (1 - strength) + colour * strength
+    return Image.fromarray(mixed.clip(0, 255).astype(np.uint8))
 
 
 def to_png(picture: Image.Image) -> bytes:

@@ -22,14 +22,13 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import nn
 
 from app.errors import DataError, PenPressError
+from app.inference.heat import overlay
 from app.inference.recogniser import Recogniser
-from app.preprocess import ImageSpec, read_image, to_batch
+from app.preprocess import ImageSpec, read_image, to_batch, trace
 from app.tasks import DEFAULT, TASKS, Prediction
 from app.training.model import Checkpoint, load_checkpoint
 
 Heat = NDArray[np.float32]
-WARM, COOL = (213, 94, 0), (0, 114, 178)  # told apart with any kind of colour vision (Okabe and Ito, 2008)
-OPACITY = 0.7
 EXPLAINED = 5  # labels at most, the most probable ones
 TOGETHER = 8  # occluded copies in one forward pass: on one core more are slower, they leave the processor's cache
 CELL_WIDTH, CELL_HEIGHT, GAP, TEXT = 420, 160, 10, 15  # of a page of explanations, in pixels
@@ -37,7 +36,7 @@ CELL_WIDTH, CELL_HEIGHT, GAP, TEXT = 420, 160, 10, 15  # of a page of explanatio
 
 @dataclass(frozen=True)
 class Explanation:
-    """An image, what was predicted, and where the evidence lies: maps of the image's own height and width.
+    """An image as the network sees it, what was predicted, and where the evidence lies: maps of the image's size.
 
     `evidence` is Grad-CAM for the most probable labels, from 0 to 1 on one scale for all, so that they can be compared.
     `occlusion` is for the predicted label, from -1 (covering it would make the network surer) to 1 (less sure).
@@ -81,9 +80,10 @@ def explain_image(
     prediction = prediction or predict_with(network, batch, labels)
     order = sorted(labels, key=lambda label: -prediction.probabilities[label])[:EXPLAINED]
     shown = {label: number for number, label in enumerate(labels) if label in order}
-    maps = [undo_fit(heat, image.size, spec) for heat in grad_cam(odds, batch, shown.values())]
-    occlusion = undo_fit(occlude(odds, batch, list(labels).index(prediction.label)), image.size, spec)
-    return Explanation(image, prediction, dict(zip(shown, to_unit(np.stack(maps)), strict=True)), to_unit(occlusion))
+    seen = as_seen(image, spec)
+    maps = [undo_fit(heat, seen.size, spec) for heat in grad_cam(odds, batch, shown.values())]
+    occlusion = undo_fit(occlude(odds, batch, list(labels).index(prediction.label)), seen.size, spec)
+    return Explanation(seen, prediction, dict(zip(shown, to_unit(np.stack(maps)), strict=True)), to_unit(occlusion))
 
 
 def explain_uncertain(
@@ -151,6 +151,14 @@ def occlude(odds: LogOdds, batch: torch.Tensor, label: int) -> Heat:
     return heat
 
 
+def as_seen(image: Image.Image, spec: ImageSpec) -> Image.Image:
+    """The image after the steps of *spec*, before it is scaled: steps may turn and cut it, and maps lie over that."""
+    if not spec.steps:
+        return image
+    *_, (_, pixels), _ = trace(image, spec)
+    return Image.fromarray(pixels).convert("RGB")
+
+
 def to_unit(heat: Heat) -> Heat:
     """Scale so that the largest absolute value is 1; all zeros stay."""
     peak = np.abs(heat).max()
@@ -165,14 +173,6 @@ def undo_fit(heat: Heat, size: tuple[int, int], spec: ImageSpec) -> Heat:
         top = (heat.shape[0] - height) // 2
         heat = heat[top : top + height, :width]
     return np.asarray(Image.fromarray(heat).resize(size, Image.Resampling.BILINEAR))
-
-
-def overlay(image: Image.Image, heat: Heat) -> Image.Image:
-    """Draw a map of the image's size over its grey copy: orange speaks for a class, blue against it."""
-    pixels = np.asarray(image.convert("L").convert("RGB"), np.float32)
-    colours = np.where(heat[..., None] > 0, np.array(WARM, np.float32), np.array(COOL, np.float32))
-    share = OPACITY * np.abs(heat[..., None]).clip(0, 1)
-    return Image.fromarray((pixels * (1 - share) + colours * share).astype(np.uint8))
 
 
 def explain_page(explanations: Sequence[Explanation]) -> Image.Image:
@@ -194,11 +194,11 @@ def explain_page(explanations: Sequence[Explanation]) -> Image.Image:
 
 def draw_row(explanation: Explanation) -> Image.Image:
     """Draw one explanation."""
-    said = explanation.prediction
+    said, grey = explanation.prediction, explanation.image.convert("L").convert("RGB")
     cells = {f"{said.label}, confidence {said.confidence:.3f}{' (uncertain)' * said.uncertain}": explanation.image}
     for label, heat in explanation.evidence.items():
-        cells[f"Grad-CAM: {label} ({said.probabilities[label]:.3f})"] = overlay(explanation.image, heat)
-    cells[f"occlusion: {said.label}"] = overlay(explanation.image, explanation.occlusion)
+        cells[f"Grad-CAM: {label} ({said.probabilities[label]:.3f})"] = overlay(grey, heat)
+    cells[f"occlusion: {said.label}"] = overlay(grey, explanation.occlusion)
     scale = min(CELL_WIDTH / explanation.image.width, CELL_HEIGHT / explanation.image.height)
     width, height = (max(1, round(length * scale)) for length in explanation.image.size)
     row = Image.new("RGB", (GAP + len(cells) * (CELL_WIDTH + GAP), height + TEXT + 3 * GAP), "white")
