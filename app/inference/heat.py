@@ -124,7 +124,7 @@ def draw(heat: Heat) -> Image.Image:
     factor = max(1, SHOWN // max(heat.seen.size))
     seen = heat.seen.resize((heat.seen.width * factor, heat.seen.height * factor), Image.Resampling.NEAREST)
     values = np.asarray(Image.fromarray(heat.values).resize(seen.size, Image.Resampling.BILINEAR))
-    heated = overlay(seen, values / np.float32(max(np.abs(heat.values).max(), 1e-9)))
+    heated = overlay(seen, (values / max(float(np.abs(heat.values).max()), 1e-9)).astype(np.float32))
     long = seen.width > seen.height
     place = (0, seen.height + GAP) if long else (seen.width + GAP, 0)
     page = Image.new("RGB", (place[0] + seen.width, place[1] + seen.height), "white")
