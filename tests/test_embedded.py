@@ -33,8 +33,9 @@ def cases() -> list[Case]:
 
 
 def test_the_bundle_is_whole_and_small(recogniser: Recogniser) -> None:
-    """The shipped bundle passes its own probes, is for the main task with its labels, and has at most 10 MB."""
+    """The shipped bundle passes its probes, has maps, is for the main task with its labels, and has at most 10 MB."""
     recogniser.check_probes(BUNDLE)
+    assert recogniser.has_maps
     assert recogniser.description.labels == DOCUMENT_TYPE.labels
     assert (BUNDLE / MODEL).stat().st_size <= 10 * 1000 * 1000
 

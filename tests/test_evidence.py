@@ -19,9 +19,10 @@ IMAGES = [render_line(np.random.default_rng(seed), label) for seed, label in enu
 
 
 def exported(folder: Path, architecture: str) -> tuple[Network, InferenceSession]:
-    """A new network and its export."""
+    """A new network, laid out in memory as training leaves it, and its export."""
     torch.manual_seed(0)
     network = build_network(architecture, DOCUMENT_TYPE, SPEC, weights="none").eval()
+    network.to(memory_format=torch.channels_last)
     export_network(network, SPEC, IMAGES, folder / "model.onnx")
     return network, InferenceSession(folder / "model.onnx")
 

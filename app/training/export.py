@@ -29,6 +29,7 @@ Logits = NDArray[np.float32]
 def export_network(network: Network, spec: ImageSpec, images: Sequence[Image.Image], path: Path) -> None:
     """Write the network as ONNX with a free batch size, and compare both on *images*; raises ExportParityError."""
     batch = torch.from_numpy(to_batch([*images, *images[-1:]], spec))  # of one image, its size would become a constant
+    network.to(memory_format=torch.contiguous_format)  # as training leaves it, the graph would shuffle the features
     torch.onnx.export(
         network.eval(),
         (batch,),
