@@ -1,6 +1,7 @@
 """Measures a running service: sends the images of data sets to it and reports accuracy and calibration.
 
     python -m benchmarks.http_accuracy --data catmus pages --split test
+    python -m benchmarks.http_accuracy --task digit --data mnist
     python -m benchmarks.http_accuracy --data my-letters --altered --url http://127.0.0.1:9000
 
 Needs data sets under app/data/datasets and a service; the answers are also written to the service's prediction log.
@@ -16,32 +17,32 @@ from PIL.Image import Image
 
 from app.config import read_settings
 from app.evaluate import ALTERATIONS, Case, altered, evaluate
-from app.tasks import DOCUMENT_TYPE, Predict, Prediction
+from app.tasks import DEFAULT, TASKS, Predict, Prediction
 from app.training.dataset import choose, load_items
 from app.training.judge import pick
 
 
-def ask(client: httpx.Client) -> Predict:
+def ask(client: httpx.Client, task: str) -> Predict:
     """What `evaluate` needs: answers for images, each fetched from the service as a lossless upload."""
 
     def predict(images: Sequence[Image]) -> list[Prediction]:
-        return [answer(client, image) for image in images]
+        return [answer(client, task, image) for image in images]
 
     return predict
 
 
-def answer(client: httpx.Client, image: Image) -> Prediction:
+def answer(client: httpx.Client, task: str, image: Image) -> Prediction:
     """Send one image and read the answer; raises httpx.HTTPStatusError when it is refused."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=1)
-    response = client.post("/predict/", files={"file": ("image.png", buffer.getvalue())}).raise_for_status()
-    body = response.json()
+    path = "/predict/" if task == DEFAULT else f"/predict/{task}/"
+    body = client.post(path, files={"file": ("image.png", buffer.getvalue())}).raise_for_status().json()
     return Prediction(body["predicted_class"], body["confidence"], body["probabilities"], body["uncertain"])
 
 
-def measure(client: httpx.Client, name: str, cases: Sequence[Case]) -> None:
+def measure(client: httpx.Client, task: str, name: str, cases: Sequence[Case]) -> None:
     """Report one set of cases as a line of the table."""
-    report = evaluate(ask(client), cases, DOCUMENT_TYPE.labels, progress=name)
+    report = evaluate(ask(client, task), cases, TASKS[task].labels, progress=name)
     worst = min(report.slices["source"].items(), key=lambda item: item[1].accuracy)
     sys.stdout.write(
         f"| {name} | {report.count} | {report.accuracy:.4f} | {report.ece:.4f} | {report.uncertain:.4f} "
@@ -54,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", default="http://127.0.0.1:9000", help="where the service is (default: %(default)s)")
+    parser.add_argument("--task", default=DEFAULT, choices=TASKS, help="what is asked for (default: %(default)s)")
     parser.add_argument("--data", nargs="+", default=["catmus"], help="data sets (default: catmus)")
     parser.add_argument("--split", default="test", help="train, validation or test (default: %(default)s)")
     parser.add_argument("--images", type=int, default=100_000, help="at most so many of each data set")
@@ -64,11 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     with httpx.Client(base_url=options.url, timeout=30) as client:
         for name in options.data:
-            items = choose(load_items(read_settings().datasets, DOCUMENT_TYPE, [name]), options.split)
+            items = choose(load_items(read_settings().datasets, TASKS[options.task], [name]), options.split)
             cases = [item.case() for item in pick(items, options.images)]
-            measure(client, name, cases)
+            measure(client, options.task, name, cases)
             for alteration in ALTERATIONS if options.altered else ():
-                measure(client, f"{name}, {alteration}", altered(cases, alteration))
+                measure(client, options.task, f"{name}, {alteration}", altered(cases, alteration))
     return 0
 
 
