@@ -47,8 +47,14 @@ def ink_of(grey: Grey) -> Ink:
     sample = darkness[::4, ::4][sheets[::4, ::4] > 0].astype(np.int16)
     noise = float(np.median(np.abs(sample - np.median(sample)))) if sample.size else 0.0
     mask = (darkness > threshold_of(darkness * sheets, max(LEAST_CONTRAST, 6 * noise))).astype(np.uint8) & sheets
-    rules = rules_of(mask) | faint_rules(darkness, mask)
+    rules = rules_of(mask)
     return Ink(np.asarray(mask & (1 - rules), np.uint8), rules, darkness)
+
+
+def without_faint_rules(ink: Ink) -> Ink:
+    """Take out the faint rules down as well; only of an upright page, where they run down."""
+    faint = faint_rules(ink.darkness, ink.mask)
+    return Ink(np.asarray(ink.mask & (1 - faint), np.uint8), ink.rules | faint, ink.darkness)
 
 
 def paper_of(grey: Grey) -> Grey:
@@ -110,7 +116,7 @@ def faint_rules(darkness: Grey, mask: Mask) -> Mask:
     left, right = beside(np.asarray(ink, np.uint8), 4)
     numbers = np.asarray(labels, np.int32)
     written_over = shares_of(numbers, left & right) / np.maximum(shares_of(numbers, left | right), 1e-9)
-    kept = (length >= FAINT_LENGTH) & (area <= FAINT_THICKNESS * length)
+    kept = (length >= max(FAINT_LENGTH, size[1] // 2)) & (area <= FAINT_THICKNESS * length)
     kept[0] = False
     order = np.flatnonzero(kept)[np.argsort(written_over[kept])]
     reach = length[order].cumsum()

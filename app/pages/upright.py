@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from app.pages.ink import Grey, ink_of
+from app.pages.ink import Grey, ink_of, without_faint_rules
 from app.pages.orientation import Direction, direction_of, is_upside_down
 from app.pages.segment import Found, find_lines
 
@@ -45,7 +45,7 @@ def put_right(image: Image.Image) -> Upright:
     if direction.lies_down or direction.skew:
         pixels = warped(pixels, forth)
         ink = ink_of(grey_of(pixels))
-    found = find_lines(ink)
+    found = find_lines(without_faint_rules(ink))
     if is_upside_down(found):
         height, width = pixels.shape[:2]
         forth = np.array([[-1, 0, width], [0, -1, height], [0, 0, 1.0]]) @ forth
