@@ -4,8 +4,7 @@
     python -m benchmarks.serving --requests 200 --rounds 1
 
 Starts the service itself (and the straightforward one of `baseline.py`) on free ports of 127.0.0.1 with the shipped
-model, and sends rendered lines. Needs no data, takes a few minutes, wants a machine that does nothing else. Where the
-shipped model is quantised, the baseline runs that model too, so the ratio to it understates.
+model, and sends rendered lines. Needs no data, takes a few minutes, wants a machine that does nothing else.
 """
 
 import argparse

@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Event
 from time import perf_counter
 
-PATIENCE = 60.0  # seconds
+PATIENCE = 180.0  # seconds; the straightforward service may have to export a network first
 PAUSE = Event()
 
 
