@@ -61,14 +61,10 @@ def create_app(
 
     app = FastAPI(title="PenPress", description=ABOUT, lifespan=lifespan, redirect_slashes=False)
     app.state.service = service
-    app.include_router(front())
-    app.include_router(operating(service))
-    app.include_router(listing(service))
-    app.include_router(batching(service, workers))
-    app.include_router(page_routes(service, workers))
-    app.include_router(explaining(service, workers))
-    app.include_router(text_routes(service, workers))
-    app.include_router(routes(service, workers))
+    for plain in (front(), operating(service), listing(service)):
+        app.include_router(plain)
+    for recognising in (batching, page_routes, explaining, text_routes, routes):
+        app.include_router(recognising(service, workers))
     app.add_middleware(Keys, hashes=settings.api_key_hashes, per_minute=settings.requests_per_minute)
     app.add_middleware(
         Envelope,
