@@ -6,9 +6,10 @@ import torch
 from PIL import Image
 from torch import nn
 
-from app.evaluate import alike_accuracy, report_of
+from app.errors import NothingDrawnError
+from app.evaluate import Case, alike_accuracy, answers_of, evaluate, report_of
 from app.preprocess import to_array
-from app.tasks import CHARACTER, DIGIT
+from app.tasks import CHARACTER, DIGIT, Prediction
 from app.training.augment import RECIPES
 from app.training.dataset import NONE
 from app.training.distort import alter_strokes, ground_of
@@ -87,3 +88,19 @@ def test_labels_that_are_alike_may_be_taken_for_each_other() -> None:
     assert alike_accuracy(truths, predicted, labels, []) == pytest.approx(0.2)
     assert alike_accuracy(truths, predicted, labels, [("0", "O"), ("O", "o"), ("9", "8")]) == pytest.approx(0.6)
     assert alike_accuracy(truths, predicted, labels, [("0", "O", "o"), ("O", "Q")]) == pytest.approx(0.8)
+
+
+def test_a_refused_image_counts_as_flagged_and_without_preference() -> None:
+    """Images that the recogniser refuses do not end an evaluation: they are answered evenly, the others as usual."""
+
+    def predict(images: list[Image.Image]) -> list[Prediction]:
+        if any(image.width == 1 for image in images):
+            message = "nothing drawn: send ink"
+            raise NothingDrawnError(message)
+        return [Prediction("b", 0.9, {"a": 0.1, "b": 0.9}, uncertain=False)] * len(images)
+
+    cases = [Case("b", lambda width=width: Image.new("RGB", (width, 4)), {}) for width in (3, 1, 5)]
+    report = evaluate(predict, cases, ("a", "b"))
+    assert (report.count, report.uncertain) == (3, pytest.approx(1 / 3))
+    assert report.accuracy == pytest.approx(2 / 3)
+    assert answers_of(predict, [Image.new("RGB", (1, 1))], "ab")[0].reasons == ("nothing drawn: send ink",)

@@ -5,6 +5,6 @@ Knows only `predict`. Needs no more than the service does, so that the promotion
 
 from app.evaluate.alterations import ALTERATIONS, altered
 from app.evaluate.metrics import alike_accuracy
-from app.evaluate.report import Case, Report, evaluate, report_of
+from app.evaluate.report import Case, Report, answers_of, evaluate, report_of
 
-__all__ = ["ALTERATIONS", "Case", "Report", "alike_accuracy", "altered", "evaluate", "report_of"]
+__all__ = ["ALTERATIONS", "Case", "Report", "alike_accuracy", "altered", "answers_of", "evaluate", "report_of"]

@@ -11,7 +11,7 @@ from PIL.Image import Image
 from pydantic import BaseModel, ConfigDict, Field
 from tqdm import tqdm
 
-from app.errors import DataError
+from app.errors import DataError, InputError
 from app.evaluate import metrics
 from app.evaluate.metrics import Probabilities, Truths
 from app.tasks import Predict, Prediction
@@ -114,6 +114,7 @@ def evaluate(
 ) -> Report:
     """Predict all cases, *batch* images at a time, and report; *progress* is the title of a progress bar.
 
+    An image that is refused counts as answered without any preference, and as flagged.
     Raises DataError when there is no case, or one whose label the model does not know, before any image is read.
     """
     truths = np.array([position_of(case.label, labels) for case in cases], np.int64)
@@ -121,11 +122,22 @@ def evaluate(
     starts = range(0, len(cases), batch)
     for start in tqdm(starts, desc=progress, unit="batch", mininterval=2, disable=progress is None):
         images = [case.read() for case in cases[start : start + batch]]
-        predictions.extend(predict(images))
+        predictions.extend(answers_of(predict, images, labels))
     rows = [[prediction.probabilities[label] for label in labels] for prediction in predictions]
     report = report_of(labels, truths, np.array(rows, np.float64).reshape(-1, len(labels)), slices_of(cases))
     flagged = sum(prediction.uncertain for prediction in predictions) / len(cases)
     return report.model_copy(update={"uncertain": flagged})
+
+
+def answers_of(predict: Predict, images: Sequence[Image], labels: Sequence[str]) -> list[Prediction]:
+    """The answers for images; one that is refused, with InputError, gets an answer without any preference."""
+    try:
+        return predict(images)
+    except InputError as error:
+        if len(images) > 1:
+            return [answer for image in images for answer in answers_of(predict, [image], labels)]
+        even = 1 / len(labels)
+        return [Prediction(labels[0], even, dict.fromkeys(labels, even), uncertain=True, reasons=(str(error),))]
 
 
 def slices_of(cases: Sequence[Case]) -> dict[str, list[str]]:

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from app.evaluate import ALTERATIONS, Case, Report, alike_accuracy, altered, evaluate
+from app.errors import InputError
+from app.evaluate import ALTERATIONS, Case, Report, alike_accuracy, altered, answers_of, evaluate
 from app.inference.bundle import Description
 from app.inference.promotion import milliseconds_each
 from app.inference.recogniser import BATCH, Recogniser, prominence
 from app.tasks import Task
 from app.training.dataset import Item, is_alike
-from app.training.export import fit_temperature, record_probes
+from app.training.export import Logits, fit_temperature, record_probes
 from app.training.feeding import Splits
 
 CALIBRATED = 2000
@@ -49,12 +50,22 @@ def calibrate(bundle: Path, validation: Sequence[Item], strange_share: float = 0
     """
     recogniser = Recogniser.load(bundle)
     labels = list(recogniser.description.labels)
-    cases = mixed_cases([item.case() for item in pick(validation, CALIBRATED)])
-    starts = tqdm(range(0, len(cases), BATCH), desc="calibrate", unit="batch", mininterval=2)
-    logits = np.concatenate([recogniser.logits([case.read() for case in cases[at : at + BATCH]]) for at in starts])
+    plain = [item.case() for item in pick(validation, CALIBRATED)]
+    cases = mixed_cases(plain)
+    parts = [slice(start, start + BATCH) for start in range(0, len(cases), BATCH)]
+    shown = tqdm(parts, desc="calibrate", unit="batch", mininterval=2)
+    logits = np.concatenate([logits_of(recogniser, cases[part], plain[part]) for part in shown])
     truths = np.array([labels.index(case.label) for case in cases])
     below = float(np.quantile(prominence(logits[::2]), strange_share)) if strange_share else None
     record_probes(bundle, temperature=fit_temperature(logits, truths), strange_below=below)
+
+
+def logits_of(recogniser: Recogniser, cases: Sequence[Case], plain: Sequence[Case]) -> Logits:
+    """The logits of a batch, or of the images as they are where an alteration left nothing to recognise."""
+    try:
+        return recogniser.logits([case.read() for case in cases])
+    except InputError:
+        return recogniser.logits([case.read() for case in plain])
 
 
 def mixed_cases(cases: Sequence[Case]) -> list[Case]:
@@ -111,7 +122,7 @@ def strange_figures(recogniser: Recogniser, test: Report, strange: Sequence[Item
     flags, alike = [], [is_alike(item, task) for item in strange]
     for start in tqdm(range(0, len(strange), BATCH), desc="judge, strange", unit="batch", mininterval=2):
         images = [item.read() for item in strange[start : start + BATCH]]
-        flags += [answer.uncertain for answer in recogniser.predict(images)]
+        flags += [answer.uncertain for answer in answers_of(recogniser.predict, images, recogniser.description.labels)]
     unlike = [flag for flag, same in zip(flags, alike, strict=True) if not same]
     figures = {"test_flagged": test.uncertain, "strange_flagged": float(np.mean(flags))}
     return figures | ({"strange_unlike_flagged": float(np.mean(unlike))} if unlike else {})
