@@ -76,7 +76,7 @@ def test_waiting_work_is_counted() -> None:
 
     async def crowd() -> tuple[int, int]:
         tasks = [asyncio.create_task(workers.run(release.wait, 30)) for _ in range(workers.count + 3)]
-        await asyncio.sleep(0)
+        await asyncio.wait(tasks, timeout=0)
         crowded = workers.queued()
         release.set()
         await asyncio.gather(*tasks)
