@@ -11,7 +11,7 @@ from app.config import APP
 
 ROOT = APP.parent
 BASH = shutil.which("bash") or "/bin/bash"
-HEAVY = {"torch", "torchvision", "captum", "datasets", "pandas", "scikit-learn", "opencv-python-headless", "matplotlib"}
+HEAVY = {"torch", "torchvision", "captum", "datasets", "pandas", "scikit-learn", "matplotlib"}
 
 
 def run(command: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
