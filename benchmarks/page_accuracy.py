@@ -11,13 +11,14 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageFilter
 
-from app.config import Settings
+from app.config import read_settings
 from app.evaluate import metrics
 from app.evaluate.alterations import grey, half_size, jpeg_30
 from app.inference.recogniser import Recogniser
@@ -107,18 +108,23 @@ def measure_turned(samples: Sequence[Sample], pages: Sequence[Page], analysis: C
         sys.stdout.flush()
 
 
+def scaled(sample: Sample, factor: float) -> Sample:
+    """The same page in another size."""
+    return replace(
+        sample,
+        lines=tuple(replace(line, box=tuple(round(factor * edge) for edge in line.box)) for line in sample.lines),
+    )
+
+
 def measure_altered(samples: Sequence[Sample], analysis: Callable[[Image.Image], Page]) -> None:
-    """Write the table of altered copies; boxes of the half-sized copy are compared at the full size."""
+    """Write the table of altered copies; the known boxes shrink with the half-sized one."""
     sys.stdout.write("\n" + HEAD)
     for name, change in ALTERED.items():
         total = Figures()
         for sample in samples:
-            image = change(sample.read())
-            page = analysis(image)
-            if name == "half size":
-                total.add(Figures(pages=1, right_pages=int(class_of(page) == sample.label)))
-            else:
-                total.add(judge(sample, image, page))
+            whole = sample.read()
+            image = change(whole)
+            total.add(judge(scaled(sample, image.width / whole.width), image, analysis(image)))
         sys.stdout.write(row(name, total))
         sys.stdout.flush()
 
@@ -132,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--turned", action="store_true", help="also turned by 90, 180 and 270 degrees")
     parser.add_argument("--altered", action="store_true", help="also altered copies")
     options = parser.parse_args(arguments)
-    bundle = options.bundle or Settings().embedded / DOCUMENT_TYPE.name
+    bundle = options.bundle or read_settings().embedded / DOCUMENT_TYPE.name
     recogniser = Recogniser.load(bundle, threads=1)
     analysis = partial(analyse, predict=recogniser.predict, labels=recogniser.description.labels)
     samples = read_samples(options.pages, options.split, dict(DOCUMENT_TYPE.same_as))

@@ -25,7 +25,7 @@ FAINT_RUN, FAINT_SHARE, FAINT_LENGTH = 61, 0.7, 160  # in pixels / 2; on so much
 FAINT_THICKNESS = 6
 SQUARED = 0.26  # of the writing by the rules crosses them: squared paper, on which rules part nothing
 WRITTEN_OVER = 0.35  # of the writing by a rule crosses it: no rule, but strokes above each other
-DARK_SHARE = 0.62  # ground that is darker than so much of the bright paper is what the page lies on
+DARK_SHARE = 0.45  # ground that is darker than so much of the bright paper is what the page lies on, not a shadow on it
 LEAST_SHEET = 0.05  # of the image
 EDGE = 9  # in shrunk pixels: ragged edges of the sheet
 
