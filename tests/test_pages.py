@@ -13,10 +13,12 @@ from app.errors import EncryptedFileError, ImageTooLargeError, NoTextError, TooM
 from app.pages import PageLimits, analyse, first_page, pages_of, prediction_of, recognise_anything
 from app.pages.alto import NAMESPACE as ALTO
 from app.pages.alto import to_alto
+from app.pages.anything import rows_of
 from app.pages.judge import class_of, judge, match, read_samples
 from app.pages.overlay import overlay
 from app.pages.page_xml import NAMESPACE as PAGE
 from app.pages.page_xml import to_page_xml
+from app.pages.segment import Found, Line
 from app.tasks import Prediction
 from tests.pages import LABELS, as_pdf, as_tiff, by_colour, draw_page
 
@@ -273,3 +275,13 @@ def test_a_doubtful_page_of_few_rows_is_a_line() -> None:
 
     assert recognise_anything(image, unsure, LABELS)[1] is None
     assert recognise_anything(image, by_colour, LABELS)[1] is not None
+
+
+def test_a_large_title_does_not_hide_the_rows_of_a_page() -> None:
+    """Rows are counted by the usual height of writing: twenty lines under a title that is five times as high."""
+    boxes = [(10, 10, 500, 90), *((10, 100 + 30 * row, 500, 122 + 30 * row) for row in range(20))]
+    lines = tuple(
+        Line(box, core=(box[3] - box[1]) / 2, ink=100, darkness=200.0, stroke=3.0, number=number)
+        for number, box in enumerate(boxes, start=1)
+    )
+    assert rows_of(Found(lines, np.zeros((720, 510), np.int32))) == 21

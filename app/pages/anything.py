@@ -14,6 +14,7 @@ from app.tasks import Predict, Prediction
 SMALL_SIDE = 150  # pixels of the shorter side: less is no page
 LONG = 5.0  # times as wide as high: a line
 PAGE_SIDE = 400  # pixels of the shorter side: more, without any text, is an empty page
+ROW = 2.0  # heights of small letters from the middle of one row to that of the next, at least
 FEW_ROWS = 4  # a crop of one line may show its neighbours above and below
 STRIP = 2.5  # times as wide as high: no page when it has few rows
 MORE_ROWS = 8
@@ -54,10 +55,13 @@ def is_line(found: Found) -> bool:
 
 
 def rows_of(found: Found) -> int:
-    """How many rows of lines there are."""
-    middles = np.sort([(line.box[1] + line.box[3]) / 2 for line in found.lines])
-    core = max((line.core for line in found.lines), default=0.0)
-    return 1 + int((np.diff(middles) > 2 * core).sum())
+    """How many rows of lines there are; the usual height of writing counts, whatever large title stands among it."""
+    apart = ROW * float(np.median([line.core for line in found.lines] or [0]))
+    rows, last = 0, -np.inf
+    for middle in sorted((line.box[1] + line.box[3]) / 2 for line in found.lines):
+        if middle - last > apart:
+            rows, last = rows + 1, middle
+    return rows
 
 
 def is_doubtful(page: Page, found: Found) -> bool:
