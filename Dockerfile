@@ -4,6 +4,7 @@
 #   docker build -t penpress-ui --target ui .   the MLflow server, which is also the browser interface
 #
 # Behind a mirror of the package index: --build-arg PIP_INDEX_URL=https://...
+# With traces for OpenTelemetry: --build-arg POETRY_GROUPS=main,tracing
 
 FROM python:3.11-slim-bookworm AS base
 ENV PATH=/penpress/.venv/bin:$PATH PYTHONUNBUFFERED=1
@@ -12,8 +13,11 @@ WORKDIR /penpress
 # The environments are made by the script that ./run_service.sh uses, so there is one truth: poetry.lock.
 FROM base AS service-packages
 ARG PIP_INDEX_URL
+ARG POETRY_GROUPS=main
 COPY setup_environment.sh pyproject.toml poetry.lock ./
-RUN bash -euo pipefail -c 'source ./setup_environment.sh; set_up main' && python -m compileall -q -j 0 .venv
+RUN bash -euo pipefail -c 'source ./setup_environment.sh; set_up "$POETRY_GROUPS"'
+COPY lighten_environment.py ./
+RUN python lighten_environment.py .venv/lib/python3.*/site-packages
 
 FROM base AS ui-packages
 ARG PIP_INDEX_URL
@@ -41,7 +45,9 @@ CMD exec mlflow server --host 0.0.0.0 --port 5000 --workers "$MLFLOW_WORKERS" --
 FROM run AS service
 COPY --from=service-packages /penpress/.venv .venv
 COPY app app
-RUN python -m compileall -q app
+# Byte code of what a service imports, and of nothing else: all of it would be 50 MB more.
+RUN python -m compileall -q app \
+    && python -c "import app.main, app.inference.registry, mlflow.store.tracking.rest_store, mlflow.store.model_registry.rest_store"
 USER penpress
 ENV HOST=0.0.0.0 PORT=9000
 EXPOSE 9000

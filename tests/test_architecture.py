@@ -37,6 +37,7 @@ OWNERS = {
     "scipy": IMPORT_SCRIPTS,
     "pandas": (),
     "fastapi": ("app/webservice/", "app/main.py"),
+    "opentelemetry": ("app/webservice/tracing.py",),
     "starlette": ("app/webservice/", "app/main.py"),
     "uvicorn": ("app/webservice/", "app/main.py"),
 }

@@ -12,20 +12,22 @@ from app.config import Settings
 from app.inference.production import OpenStore, Production, Watch, open_registry
 from app.prediction_log import PredictionFile, PredictionLog
 from app.tasks import TASKS
-from app.webservice.answers import Answer, Health, TaskAnswer, with_top
+from app.webservice.answers import Health, TaskAnswer, with_top
 from app.webservice.batch import batching
 from app.webservice.envelope import Envelope
-from app.webservice.explanations import Explained, ExplainedPage, Wanted, explained, explaining
+from app.webservice.explanations import explaining
 from app.webservice.failures import DOCUMENTED, add_handlers
 from app.webservice.front import front
 from app.webservice.keys import Keys
 from app.webservice.models import listing
 from app.webservice.observing import Observer
 from app.webservice.operating import operating
-from app.webservice.page_answers import AnswerForPage
 from app.webservice.page_routes import page_routes
+from app.webservice.predicting import predicting
 from app.webservice.service import Service
 from app.webservice.text_routes import text_routes
+from app.webservice.tracing import Traced, open_traces
+from app.webservice.upload import UploadRoute
 from app.webservice.workers import Workers
 
 logger = logging.getLogger(__name__)
@@ -48,7 +50,7 @@ def create_app(
         settings, productions, log or PredictionFile(settings.prediction_log, settings.prediction_log_max_bytes), watch
     )
 
-    workers = Workers(settings.time_limit_seconds)
+    workers, traces = Workers(settings.time_limit_seconds), open_traces()
     service.metrics.gauge("penpress_queue_depth", "images that wait for a thread", workers.queued)
 
     @asynccontextmanager
@@ -58,9 +60,12 @@ def create_app(
         yield
         workers.stop()
         await to_thread.run_sync(watch.stop)
+        if traces:
+            await to_thread.run_sync(traces.stop)
 
     app = FastAPI(title="PenPress", description=ABOUT, lifespan=lifespan, redirect_slashes=False)
     app.state.service = service
+    app.include_router(predicting(service, workers))  # first, for most requests are for it and routes are tried in turn
     for plain in (front(), operating(service), listing(service)):
         app.include_router(plain)
     for recognising in (batching, page_routes, explaining, text_routes, routes):
@@ -73,29 +78,19 @@ def create_app(
         time_limit_seconds=settings.time_limit_seconds,
     )
     app.add_middleware(Observer, metrics=service.metrics)
+    if traces:
+        app.add_middleware(Traced, tracer=traces.tracer)
     add_handlers(app)
     return app
 
 
 def routes(service: Service, workers: Workers) -> APIRouter:
     """The paths of the service, each with and without its last slash."""
-    router = APIRouter()
-
-    async def recognise(task: str, file: UploadFile, request: Request) -> Answer:
-        data = await file.read()
-        return await workers.run(service.answer, task, data, request.state.request_id)
-
-    async def predict(
-        request: Request, file: UploadFile, explain: Wanted = None
-    ) -> ExplainedPage | Explained | AnswerForPage | Answer:
-        """Tell what kind of writing an image shows: a word, a line, or a whole page."""
-        if explain is None:
-            return await recognise(service.main, file, request)
-        return await workers.run(explained, service, await file.read(), request.state.request_id, explain)
+    router = APIRouter(route_class=UploadRoute)
 
     async def predict_task(task: str, request: Request, file: UploadFile) -> TaskAnswer:
         """Answer for any task that has a model in production, with its five most probable labels."""
-        return with_top(await recognise(task, file, request))
+        return with_top(await workers.run(service.answer, task, await file.read(), request.state.request_id))
 
     async def health(response: Response) -> Health:
         """Say which model answers, whether it is the one in production, and what the limits are; 503 without one."""
@@ -103,9 +98,8 @@ def routes(service: Service, workers: Workers) -> APIRouter:
         response.status_code = 200 if state.model_version else 503
         return state
 
-    for path, endpoint in (("/predict/", predict), ("/predict/{task}/", predict_task)):
-        router.post(path, responses=DOCUMENTED)(endpoint)
-        router.post(path.rstrip("/"), include_in_schema=False)(endpoint)
+    router.post("/predict/{task}/", responses=DOCUMENTED)(predict_task)
+    router.post("/predict/{task}", include_in_schema=False)(predict_task)
     router.get("/health", responses={503: {"model": Health}})(health)
     router.get("/health/", include_in_schema=False)(health)
     for path in ("/health", "/health/"):

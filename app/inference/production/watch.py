@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from app.config import Settings
 from app.inference.production.live import OpenStore, Production, Store
 
-STOP_SECONDS = 5.0  # a registry that hangs must not keep the service from stopping
+STOP_SECONDS = 2.0  # a registry that hangs must not keep the service from stopping
 
 
 class Watch:

@@ -17,7 +17,6 @@ import sqlalchemy
 from google.protobuf.json_format import ParseError
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.telemetry import set_telemetry_client
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -86,6 +85,9 @@ def prepare_database(uri: str, artifact_root: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if not has_tables(uri):
         with locked(folder / ".making-tables.lock"):
+            # Imported here, because it takes a second and 30 MB, and nobody needs it who reaches a server.
+            from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # noqa: PLC0415
+
             SqlAlchemyStore(uri, artifact_root.resolve().as_uri())
 
 
