@@ -24,6 +24,8 @@ LEFT_OUT = {
 }
 # Parts of packages, as patterns below site-packages.
 PARTS = {
+    "PIL/_avif*": "a format that is not read here; Pillow does without",
+    "pillow.libs/libavif*": "the same",
     "alembic/testing": "tests of programs that use it",
     "mlflow/assistant": "for MLflow's own browser interface",
     "mlflow/server": "the same",

@@ -26,5 +26,7 @@ case "${1:-}" in
   *) echo "run_service.sh: unknown argument '$1'; settings are environment variables, see ./run_service.sh --help" >&2; exit 2 ;;
 esac
 
-set_up main
+groups=main
+[[ -z "${OTEL_EXPORTER_OTLP_ENDPOINT:-}${OTEL_EXPORTER_OTLP_TRACES_ENDPOINT:-}" ]] || groups=main,tracing
+set_up "$groups"
 exec .venv/bin/python -m app.main

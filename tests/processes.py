@@ -63,8 +63,15 @@ def free_port() -> int:
 @contextmanager
 def running(folder: Path, **variables: str) -> Iterator[Process]:
     """Start a service with a tiny bundle, wait until it has started, and end it at the end of the block."""
-    settings, port = settings_in(folder), free_port()
+    settings = settings_in(folder)
     make_bundle(settings.embedded / "document_type")
+    with started(settings, free_port(), **variables) as process:
+        yield process
+
+
+@contextmanager
+def started(settings: Settings, port: int, **variables: str) -> Iterator[Process]:
+    """Start a service on a port with what there is, wait until it has started, and end it at the end of the block."""
     environment = os.environ | {
         "PORT": str(port),
         "MLFLOW_TRACKING_URI": settings.mlflow_tracking_uri,

@@ -1,9 +1,8 @@
-"""What the service withstands: a hundred swaps under load, writers that are killed, damaged images, no network."""
+"""What the service withstands: a hundred swaps under load, writers that are killed, damaged images."""
 
 import gc
 import io
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -19,7 +18,6 @@ from PIL import Image
 from app.inference.production import Live
 from tests.bundles import DARK, MIDDLE, make_bundle, picture
 from tests.services import NAME, Fixture, serving
-from tests.stores import settings_in
 
 ROOT = Path(__file__).resolve().parents[1]
 SWAPS = 100
@@ -167,45 +165,3 @@ def test_hostile_file_names_mean_nothing(service: Fixture, name: str) -> None:
     """The name of a file is never used; without one the part is no file."""
     response = service.client.post("/predict/", files={"file": (name, picture(DARK))})
     assert response.status_code == (200 if name else 422)
-
-
-OFFLINE = """
-import sys
-from pathlib import Path
-
-def refuse(event, arguments):
-    if event in {"socket.connect", "socket.getaddrinfo", "socket.sendto"}:
-        raise PermissionError(f"{event} {arguments[1:]}")
-
-sys.addaudithook(refuse)
-from fastapi.testclient import TestClient
-from app.config import Settings
-from app.webservice import create_app
-
-folder = Path(sys.argv[1])
-settings = Settings(
-    mlflow_tracking_uri=f"sqlite:///{folder}/mlruns/mlflow.db", artifact_root=folder / "mlruns",
-    embedded=folder / "embedded", bundle_cache=folder / "cache", prediction_log=folder / "predictions.log",
-)
-with TestClient(create_app(settings)) as client:
-    for _ in range(600):
-        health = client.get("/health").json()
-        if health["status"] != "starting":
-            break
-        client.app.state.service.watch._settled.wait(0.1)
-    answer = client.post("/predict/", files={"file": ("line.png", (folder / "line.png").read_bytes(), "image/png")})
-print(health["status"], answer.json()["model_version"], answer.status_code)
-"""
-
-
-def test_the_service_registers_and_answers_without_a_network(tmp_path: Path) -> None:
-    """With every connection refused, a fresh service registers its shipped model and answers with it."""
-    settings_in(tmp_path)
-    make_bundle(tmp_path / "embedded" / NAME)
-    (tmp_path / "line.png").write_bytes(picture(DARK))
-    command = [sys.executable, "-c", OFFLINE, str(tmp_path)]
-    environment = os.environ | {"HOME": str(tmp_path)}
-    done = subprocess.run(  # noqa: S603 - our own script
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.stdout.split()[-3:] == ["ok", "1", "200"], done.stderr
