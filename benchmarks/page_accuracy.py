@@ -19,12 +19,13 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from app.config import read_settings
+from app.errors import NoTextError
 from app.evaluate import metrics
 from app.evaluate.alterations import grey, half_size, jpeg_30
 from app.inference.recogniser import Recogniser
-from app.pages import Page, analyse
+from app.pages import Page, analyse, recognise_anything
 from app.pages.judge import Figures, Sample, class_of, judge, read_samples
-from app.tasks import DOCUMENT_TYPE
+from app.tasks import DOCUMENT_TYPE, Predict
 
 Change = Callable[[Image.Image], Image.Image]
 HEAD = (
@@ -97,6 +98,32 @@ def measure(samples: Sequence[Sample], analysis: Callable[[Image.Image], Page]) 
     return pages
 
 
+def measure_routed(samples: Sequence[Sample], predict: Predict, labels: Sequence[str]) -> None:
+    """Write how often `/predict/`, which has to tell pages from lines, gives the class of the page."""
+    groups: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
+    wrong = []
+    for sample in samples:
+        answer, is_page = routed(sample.read(), predict, labels)
+        for name in ("all", sample.label, sample.source):
+            groups[name].append((answer == sample.label, is_page))
+        if answer != sample.label:
+            wrong.append(f"{sample.path.name}: {sample.label}, answered {answer}{'' if is_page else ' as a line'}\n")
+    sys.stdout.write("\n| sent to `/predict/` | count | class | taken for a page |\n|---|---:|---:|---:|\n")
+    for name, answers in groups.items():
+        right, pages = np.mean(answers, axis=0)
+        sys.stdout.write(f"| {name} | {len(answers)} | {right:.3f} | {pages:.3f} |\n")
+    sys.stdout.write("\nAnswered with another class:\n" + "".join(wrong))
+
+
+def routed(image: Image.Image, predict: Predict, labels: Sequence[str]) -> tuple[str | None, bool]:
+    """The class that `/predict/` answers, None for no text, and whether the image was taken for a page."""
+    try:
+        prediction, page = recognise_anything(image, predict, labels)
+    except NoTextError:
+        return None, True
+    return (class_of(page), True) if page else (prediction.label, False)
+
+
 def measure_turned(samples: Sequence[Sample], pages: Sequence[Page], analysis: Callable[[Image.Image], Page]) -> None:
     """Write how often the class of a page stays when it is turned, and how often the turn is found."""
     sys.stdout.write("\n| turned by | class unchanged | turn found |\n|---|---:|---:|\n")
@@ -143,6 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     analysis = partial(analyse, predict=recogniser.predict, labels=recogniser.description.labels)
     samples = read_samples(options.pages, options.split, dict(DOCUMENT_TYPE.same_as))
     pages = measure(samples, analysis)
+    measure_routed(samples, recogniser.predict, recogniser.description.labels)
     if options.turned:
         measure_turned(samples, pages, analysis)
     if options.altered:

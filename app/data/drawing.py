@@ -67,6 +67,11 @@ def draw_font(random: Random, text: str, font: Path) -> Line:
     return _draw_text(face, text)
 
 
+def draw_set(text: str, font: Path) -> Line:
+    """Draw *text* as printers set it today, in one go."""
+    return _draw_text(_face(font), text)
+
+
 @cache
 def _face(font: Path) -> ImageFont.FreeTypeFont:
     """Open a font in the size in which an x is `UNIT` pixels high."""

@@ -54,8 +54,8 @@ def gutters_of(mask: Mask, sigma: float) -> Mask:
     return np.asarray(cv2.resize(strips, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8)
 
 
-def response_of(mask: Mask, sigma: float) -> Field:
-    """How much every pixel lies on a ridge of ink of one size; worked out on a smaller image, smallest along lines."""
+def response_of(mask: Mask, sigma: float, size: tuple[int, int]) -> Field:
+    """How much every pixel lies on a ridge of ink of one size, in another *size*; worked out on a smaller image."""
     shrink = max(1, int(sigma / 2.5))
     height, width = mask.shape
     along = max(8, round(width / shrink / ALONG))
@@ -63,27 +63,31 @@ def response_of(mask: Mask, sigma: float) -> Field:
     across = sigma / shrink
     blurred = cv2.GaussianBlur(small.astype(np.float32) / 255, (0, 0), sigmaX=across, sigmaY=across)
     curvature = cv2.filter2D(blurred, cv2.CV_32F, np.array([[1], [-2], [1]], np.float32)) * (-across * across)
-    return np.asarray(cv2.resize(curvature, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    return np.asarray(cv2.resize(curvature, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def ridges_of(mask: Mask) -> tuple[Field, Field]:
     """For every pixel how much it lies on a ridge of ink of the size that suits its neighbourhood, and that size."""
     height, width = mask.shape
-    best, size = np.zeros(mask.shape, np.float32), np.full(mask.shape, SIGMAS[0], np.float32)
+    narrow = max(8, round(width / ALONG)), height  # along lines nothing is sharper than that
+    best, size = np.zeros(narrow[::-1], np.float32), np.full(narrow[::-1], SIGMAS[0], np.float32)
     energy = np.full((max(1, height // 4), max(1, width // 4)), -1, np.float32)
     for sigma in SIGMAS:
-        response = response_of(mask, sigma)
-        local = strength_near(response, sigma)
-        stronger = cv2.resize((local > energy).astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
-        energy = np.maximum(energy, local)
-        best[stronger], size[stronger] = response[stronger], sigma
-    return best, size
+        response = response_of(mask, sigma, narrow)
+        local = strength_near(response, sigma, energy.shape)
+        stronger = cv2.resize((local > energy).astype(np.uint8), narrow, interpolation=cv2.INTER_NEAREST) > 0
+        np.maximum(energy, local, out=energy)
+        np.copyto(best, response, where=stronger)
+        size[stronger] = sigma
+    return (
+        np.asarray(cv2.resize(best, (width, height), interpolation=cv2.INTER_LINEAR), np.float32),
+        np.asarray(cv2.resize(size, (width, height), interpolation=cv2.INTER_NEAREST), np.float32),
+    )
 
 
-def strength_near(response: Field, sigma: float) -> Field:
-    """How strong the long ridges around every pixel are, at a quarter of the size."""
-    quarter = (max(1, response.shape[1] // 4), max(1, response.shape[0] // 4))
-    small = cv2.resize(response, quarter, interpolation=cv2.INTER_AREA)
+def strength_near(response: Field, sigma: float, shape: tuple[int, ...]) -> Field:
+    """How strong the long ridges around every pixel are, on a map of *shape*, a quarter of the page's size."""
+    small = cv2.resize(response, shape[::-1], interpolation=cv2.INTER_AREA)
     long = cv2.blur(small, (2 * round(sigma * COHERENCE / 8) + 1, 1))
     energy = np.maximum(long, 0) ** 2 * np.float32(sigma**BIAS)
     return np.asarray(cv2.GaussianBlur(energy, (0, 0), sigmaX=NEIGHBOURHOOD, sigmaY=NEIGHBOURHOOD / 2), np.float32)

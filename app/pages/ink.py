@@ -26,7 +26,13 @@ FAINT_THICKNESS = 6
 SQUARED = 0.26  # of the writing by the rules crosses them: squared paper, on which rules part nothing
 WRITTEN_OVER = 0.35  # of the writing by a rule crosses it: no rule, but strokes above each other
 DARK_SHARE = 0.45  # ground that is darker than so much of the bright paper is what the page lies on, not a shadow on it
+SOLID, SOLID_SHARE, SOLID_LENGTH = 13, 0.5, 150  # ink so thick and long, in pixels, is an edge of a sheet or a shadow's
+LEAST_LEFT = 0.05  # of the ink, without such edges
 LEAST_SHEET = 0.05  # of the image
+SHEET = (0.1, 0.97)  # of the image, that a sheet takes which lies on something else
+LEVELS = 12  # grey values that are tried, of which sheets may be brighter than what they lie on
+LEAST_STEP, SHARP = 10, 0.85  # grey values across the edge of a sheet, along so much of it
+CONVEX, INNER = 0.95, 0.6  # of the hull of a sheet, and of its outline that is not at the edge of the image
 EDGE = 9  # in shrunk pixels: ragged edges of the sheet
 
 
@@ -43,10 +49,11 @@ def ink_of(grey: Grey) -> Ink:
     """Split a page into ink and rules; both masks have the shape of *grey*."""
     paper = paper_of(grey)
     darkness = even(grey, paper)
-    sheets = scaled(sheets_of(paper), grey)
+    sheets = scaled(sheets_of(paper, grey), grey)
     sample = darkness[::4, ::4][sheets[::4, ::4] > 0].astype(np.int16)
     noise = float(np.median(np.abs(sample - np.median(sample)))) if sample.size else 0.0
     mask = (darkness > threshold_of(darkness * sheets, max(LEAST_CONTRAST, 6 * noise))).astype(np.uint8) & sheets
+    mask = without_edges(np.asarray(mask, np.uint8))
     rules = rules_of(mask)
     return Ink(np.asarray(mask & (1 - rules), np.uint8), rules, darkness)
 
@@ -65,9 +72,15 @@ def paper_of(grey: Grey) -> Grey:
     return np.asarray(cv2.blur(closed, (PAPER_WINDOW, PAPER_WINDOW)), np.uint8)
 
 
-def sheets_of(paper: Grey) -> Mask:
-    """Where sheets of paper lie, without their edges: the bright parts, with what is dark inside them."""
-    bright = (paper > DARK_SHARE * np.percentile(paper, 80)).astype(np.uint8)
+def sheets_of(paper: Grey, grey: Grey) -> Mask:
+    """Where sheets of paper lie, without their edges, at the size of *paper*: the bright parts and what is in them."""
+    size = max(8, grey.shape[1] // 8), max(8, grey.shape[0] // 8)
+    plain = np.asarray(cv2.medianBlur(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), 9), np.uint8)
+    level = level_of_sheet(plain)
+    if level is None:
+        bright = (paper > DARK_SHARE * np.percentile(paper, 80)).astype(np.uint8)
+    else:
+        bright = scaled(np.asarray((plain > level) * 255, np.uint8), paper) // 128
     opened = cv2.morphologyEx(bright, cv2.MORPH_OPEN, np.ones((EDGE, EDGE), np.uint8))
     outlines, _ = cv2.findContours(opened, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     large = [outline for outline in outlines if cv2.contourArea(outline) > LEAST_SHEET * paper.size]
@@ -75,6 +88,35 @@ def sheets_of(paper: Grey) -> Mask:
         return np.ones_like(paper)
     sheets = cv2.drawContours(np.zeros_like(paper), large, -1, 1, cv2.FILLED)
     return np.asarray(cv2.erode(sheets, np.ones((EDGE // 2, EDGE // 2), np.uint8), borderValue=1), np.uint8)
+
+
+def level_of_sheet(plain: Grey) -> float | None:
+    """The grey value above which a page without its writing shows one sheet with sharp edges all around; None if none.
+
+    The edges of shadows are soft, so that no sheet ends there.
+    """
+    step, slope = spread(plain, 5), spread(plain, 13)
+    sharp = (step >= LEAST_STEP) & (2 * step.astype(np.int16) >= slope)
+    height, width = plain.shape
+    largest, found = SHEET[0] * plain.size, None
+    for level in np.linspace(*np.percentile(plain, (5, 95)), LEVELS):
+        outlines, _ = cv2.findContours((plain > level).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        outline = max(outlines, key=cv2.contourArea, default=None)
+        area = 0.0 if outline is None else cv2.contourArea(outline)
+        if outline is None or not largest < area < SHEET[1] * plain.size:
+            continue
+        x, y = outline[:, 0].T
+        inner = (x > 1) & (y > 1) & (x < width - 2) & (y < height - 2)
+        convex = area > CONVEX * cv2.contourArea(cv2.convexHull(outline))
+        if convex and inner.mean() > INNER and sharp[y, x][inner].mean() > SHARP:
+            largest, found = area, float(level)
+    return found
+
+
+def spread(grey: Grey, side: int) -> Grey:
+    """How far the brightest and the darkest pixel are apart in a square around every pixel."""
+    square = np.ones((side, side), np.uint8)
+    return np.asarray(cv2.subtract(cv2.dilate(grey, square), cv2.erode(grey, square)), np.uint8)
 
 
 def even(grey: Grey, paper: Grey) -> Grey:
@@ -93,6 +135,20 @@ def threshold_of(darkness: Grey, least: float) -> Grey:
     strongest = cv2.dilate(darkness[::2, ::2], np.ones((half, half), np.uint8))
     shares = cv2.blur(strongest, (half, half)) * np.float32(SHARE_OF_CONTRAST)
     return scaled(np.maximum(shares, least).astype(np.uint8), darkness)
+
+
+def without_edges(mask: Mask) -> Mask:
+    """Leave out long thick bands: where a sheet ends, or a shadow, on a ground that is not much darker."""
+    solid = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((SOLID, SOLID), np.uint8))
+    if not solid.any():
+        return mask
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    length = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
+    share = shares_of(np.asarray(labels, np.int32), np.asarray(solid, np.uint8))
+    edge = (length >= SOLID_LENGTH) & (share > SOLID_SHARE)
+    edge[0] = False
+    kept = np.asarray(mask & ~edge[labels], np.uint8)
+    return kept if kept.sum() > LEAST_LEFT * mask.sum() else mask  # else they are words, written with a broad marker
 
 
 def rules_of(mask: Mask) -> Mask:

@@ -19,6 +19,7 @@ Positions = NDArray[np.int64]
 SIDE = 640  # pixels of the longer side on which directions are tried
 MOST_DEGREES = 15.0
 COARSE, FINE = 1.0, 0.2  # degrees
+LYING = 1.14  # times as even must the lines of a page be that lies on its side: most that are sent stand upright
 STRAIGHT = 0.4  # less skew is left as it is
 SIZES = (
     1.5,
@@ -30,7 +31,8 @@ SIZES = (
     15.0,
     22.0,
 )  # of writing, as the deviation of the blur across lines in pixels of the small image
-ALONG = 8.0
+ALONG = 8.0  # times as far as across lines the blur reaches along them: ridges are so much narrower on the image used
+NARROW = 4.0
 LONG_LINE, STRIP, LEAST_IN_STRIP = 6.0, 8.0, 40
 LARGEST, SMALLEST, LEAST_INK = 260, 3, 14  # of a letter or word, in pixels
 
@@ -62,7 +64,7 @@ def direction_of(mask: Mask) -> Direction:
     for view in (letters, np.ascontiguousarray(np.rot90(letters))):
         skew = skew_of(view)
         tried.append((*evenness(turned_by(view, skew)), skew))
-    lies_down = tried[1][0] > tried[0][0]
+    lies_down = tried[1][0] > LYING * tried[0][0]
     _, sigma, skew = tried[lies_down]
     return Direction(lies_down, skew if abs(skew) >= STRAIGHT else 0.0, sigma / scale)
 
@@ -118,9 +120,10 @@ def evenness(small: Mask) -> tuple[float, float]:
 def energy_of_ridges(ink: NDArray[np.float32], sigma: float) -> float:
     """The sum of the squared curvature across ridges of one size."""
     shrink = max(1, round(sigma / 2))
-    small = resized(ink, 1 / shrink)
+    size = max(1, round(ink.shape[1] / shrink / NARROW)), max(1, round(ink.shape[0] / shrink))
+    small = cv2.resize(ink, size, interpolation=cv2.INTER_AREA)
     across = sigma / shrink
-    blurred = cv2.GaussianBlur(small, (0, 0), sigmaX=across * ALONG, sigmaY=across)
+    blurred = cv2.GaussianBlur(small, (0, 0), sigmaX=across * ALONG / NARROW, sigmaY=across)
     curvature = cv2.filter2D(blurred, cv2.CV_32F, np.array([[1], [-2], [1]], np.float32)) * (-across * across)
     return float((np.maximum(curvature, 0) ** 2).sum()) * shrink**2
 

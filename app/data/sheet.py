@@ -1,0 +1,107 @@
+"""A sheet of paper that is written on with pens and presses, and remembers where its lines are.
+
+Owns the planes of ink and rules of a sheet and how they become colours. What stands where, `documents` knows; letters
+are in `drawing`, the looks of paper and ink in `paper`.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from app.data import paper
+from app.data.camera import Box, Colour
+from app.data.drawing import UNIT, draw_font, draw_set, fonts_of, stamp
+from app.data.paper import Plane, Random
+
+INKS = {"handwritten": paper.PEN, "printed": paper.PRESS}
+INKED = 0.3  # coverage of what is ink, not its soft edge
+
+
+@dataclass(frozen=True)
+class Hand:
+    """A pen or a press: its class, its font and the height of an x in pixels."""
+
+    label: str
+    font: Path
+    size: float
+
+
+@dataclass
+class Sheet:
+    """A sheet while it is written on: the ink of each class, its rules, and the place of every line."""
+
+    random: Random
+    size: tuple[int, int]
+    split: str
+    colour: Colour | None = None
+    print_colour: Colour | None = None
+    ink: dict[str, Plane] = field(init=False)
+    rules: Plane = field(init=False)
+    lines: list[tuple[Box, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Begin with blank planes."""
+        self.ink = {label: np.zeros(self.size[::-1], np.float32) for label in INKS}
+        self.rules = np.zeros(self.size[::-1], np.float32)
+
+    def hand(self, label: str, low: float, high: float) -> Hand:
+        """Take up a pen or a press; an x is between *low* and *high* pixels high."""
+        fonts = fonts_of(label, self.split)
+        return Hand(label, fonts[int(self.random.integers(len(fonts)))], self.random.uniform(low, high))
+
+    def rule(self, start: tuple[float, float], end: tuple[float, float], thick: int = 1) -> None:
+        """Draw a rule between two points."""
+        cv2.line(
+            self.rules, (round(start[0]), round(start[1])), (round(end[0]), round(end[1])), 1.0, thick, cv2.LINE_AA
+        )
+
+    def write(self, hand: Hand, text: str, left: float, base: float, room: float | None = None) -> float:
+        """Write *text* from *left* on the baseline *base*, as much of it as there is room; gives where it ends."""
+        room = self.size[0] * 0.93 - left if room is None else room
+        plane = self.draw(hand, text)
+        while plane[0].shape[1] > room and " " in text:
+            text = text[: round(len(text) * min(0.95, room / plane[0].shape[1]))].rsplit(" ", 1)[0]
+            plane = self.draw(hand, text)
+        coverage, row = plane
+        top, column = round(base - row), round(left)
+        stamp(self.ink[hand.label], coverage, top, column)
+        rows, columns = np.nonzero(coverage > INKED)
+        if rows.size:
+            box = column + columns.min(), top + rows.min(), column + columns.max() + 1, top + rows.max() + 1
+            self.lines.append(((int(box[0]), int(box[1]), int(box[2]), int(box[3])), hand.label))
+        return left + float(coverage.shape[1])
+
+    def draw(self, hand: Hand, text: str) -> tuple[Plane, float]:
+        """The coverage of *text* in the size of the hand, without empty columns, and the row of its baseline."""
+        if hand.label == "handwritten":
+            plane, base = draw_font(self.random, text, hand.font)
+            plane = paper.warp(plane, self.random, UNIT, self.random.uniform(0.01, 0.04), self.random.normal(0, 0.008))
+        else:
+            plane, base = draw_set(text, hand.font)
+        columns = np.flatnonzero((plane > INKED).any(axis=0))
+        plane = plane[:, columns[0] : columns[-1] + 1] if columns.size else plane
+        scale = hand.size / UNIT
+        size = max(1, round(plane.shape[1] * scale)), max(1, round(plane.shape[0] * scale))
+        return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.float32), base * scale
+
+
+def coloured(sheet: Sheet) -> NDArray[np.float32]:
+    """The sheet in colours, 0..255: its paper, its rules, its ink."""
+    random, shape = sheet.random, sheet.rules.shape
+    pixels = paper.make_paper(random, shape, UNIT)
+    if sheet.colour is not None:
+        pixels *= np.array(sheet.colour, np.float32) / 240
+    rule = paper.RULES[int(random.integers(len(paper.RULES)))]
+    pixels = paper.lay_ink(pixels, sheet.rules * np.float32(random.uniform(0.3, 1)), rule)
+    for label, plane in sheet.ink.items():
+        sizes = [box[3] - box[1] for box, kind in sheet.lines if kind == label]
+        if sizes:
+            unit = float(np.median(sizes)) / 2
+            coverage = paper.vary_strokes(plane, random, INKS[label], unit)
+            coverage *= paper.colour_density(random, INKS[label], shape, unit)
+            printed = label == "printed" and sheet.print_colour
+            pixels = paper.lay_ink(pixels, coverage, printed or paper.ink_colour(random, INKS[label]))
+    return pixels
