@@ -72,12 +72,24 @@ def running(module: list[str], port: int, path: str, variables: Mapping[str, str
             process.terminate()
 
 
-def answers(address: tuple[str, int], path: str) -> bool:
-    """Whether a service gives 200 for a path now."""
-    with suppress(OSError), socket.create_connection(address, timeout=5) as connection:
+def answers(address: tuple[str, int], path: str, text: bytes = b"") -> bool:
+    """Whether a service gives 200 for a path now, and *text* somewhere in its answer."""
+    with (
+        suppress(OSError),
+        socket.create_connection(address, timeout=5) as connection,
+        connection.makefile("rb") as file,
+    ):
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
-        return b" 200 " in connection.recv(64)
+        found = file.read()
+        return b" 200 " in found[:64] and text in found
     return False
+
+
+def settle(started: Started) -> None:
+    """Wait until PenPress has asked the registry, for which it imports MLflow beside its first answers."""
+    start = perf_counter()
+    while not answers(started.address, "/health", b'"status":"ok"') and perf_counter() - start < PATIENCE:
+        PAUSE.wait(0.1)
 
 
 def free_port() -> int:
