@@ -66,9 +66,11 @@ def test_another_label_and_another_method_may_be_named(service: Fixture) -> None
 
 
 def test_an_unknown_label_is_told_the_known_ones(service: Fixture) -> None:
-    """A label that the model does not have is the client's error."""
+    """A label that the model does not have is the client's error, and nothing is predicted."""
+    before = len(service.log.entries)
     message = check_error(service.post(picture(), "/explain/?label=typed"), 422, "unknown_label")
     assert "handwritten, printed" in message
+    assert len(service.log.entries) == before
 
 
 @pytest.mark.parametrize("query", ["method=guess", "format=gif"])
@@ -83,6 +85,7 @@ def test_a_model_without_maps_is_explained_by_occlusion(tmp_path: Path) -> None:
         answer = plain.post(picture(), "/explain/?format=json").json()
         assert answer["explanation"]["method"] == "occlusion"
         assert "method=occlusion" in check_error(plain.post(picture(), "/explain/?method=map"), 422, "no_maps")
+        assert len(plain.log.entries) == 1
 
 
 def test_a_page_is_explained_by_its_lines(service: Fixture) -> None:

@@ -53,6 +53,17 @@ def test_each_key_has_its_own_limit(service: Fixture) -> None:
     assert service.client.get("/health", headers=other).status_code == 200
 
 
+def test_every_file_of_a_batch_counts(service: Fixture) -> None:
+    """Of three files in a batch the two that the minute allows are answered, and the third is told to wait."""
+    files = [("files", ("line.png", picture()))] * 3
+    answer = service.client.post("/predict/batch/", files=files, headers={"X-API-Key": KEY})
+    entries = answer.json()["entries"]
+    assert (answer.status_code, [entry["status"] for entry in entries]) == (200, [200, 200, 429])
+    assert entries[2]["error"]["code"] == "too_many_requests"
+    assert len(service.log.entries) == 2
+    check_error(service.post(picture(), headers={"X-API-Key": KEY}), 429, "too_many_requests")
+
+
 def test_a_bucket_is_refilled_steadily_and_never_over_its_brim() -> None:
     """At 60 a minute one request comes back each second, and an hour of silence saves no more than a minute's."""
     bucket = Bucket(60, now=0)

@@ -6,7 +6,7 @@ lose is counted; it needs no maps, but many runs of the network. Owns neither th
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -52,15 +52,19 @@ def explain(recogniser: Recogniser, image: Image.Image, label: str, method: Meth
 
     Raises UnknownLabelError, and BundleError when a map is asked for and the model has none.
     """
-    labels = recogniser.description.labels
-    if label not in labels:
-        message = f"there is no label {label!r}; known are {', '.join(labels)}"
-        raise UnknownLabelError(message)
-    number = labels.index(label)
+    number = number_of(label, recogniser.description.labels)
     chosen = method or (Method.MAP if recogniser.has_maps else Method.OCCLUSION)
     values = recogniser.maps(image)[number] if chosen is Method.MAP else occlude(recogniser, image, number)
     *_, (_, pixels) = trace(image, recogniser.description.image)
     return Heat(label, chosen, values, Image.fromarray(pixels).convert("RGB"))
+
+
+def number_of(label: str, labels: Sequence[str]) -> int:
+    """The place of a label among those of a model; raises UnknownLabelError."""
+    if label not in labels:
+        message = f"there is no label {label!r}; known are {', '.join(labels)}"
+        raise UnknownLabelError(message)
+    return labels.index(label)
 
 
 def occlude(recogniser: Recogniser, image: Image.Image, number: int) -> Values:

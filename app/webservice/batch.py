@@ -27,12 +27,21 @@ class BatchAnswer(BaseModel):
     request_id: str
 
 
+def count_one_more(request: Request) -> None:
+    """Count a file against the limit of the key that sent it, if there are keys; raises RequestError past it."""
+    if take := getattr(request.state, "take_one_more", None):
+        take()
+
+
 def batching(service: Service, workers: Workers) -> APIRouter:
     """The route `/predict/batch/`; to be added before `/predict/{task}/`, which would take it for a task."""
     router = APIRouter()
 
-    async def answer(upload: UploadFile, request_id: str) -> Entry:
+    async def answer(number: int, upload: UploadFile, request: Request) -> Entry:
+        request_id = request.state.request_id
         try:
+            if number:  # the first is counted with the request
+                count_one_more(request)
             found = await workers.run(service.answer, service.main, await upload.read(), request_id)
         except PenPressError as error:
             status, code = meaning(error)
@@ -43,14 +52,14 @@ def batching(service: Service, workers: Workers) -> APIRouter:
 
     async def predict_batch(request: Request, files: list[UploadFile]) -> BatchAnswer:
         """Answer for many images of the main task at once; every one leaves a line in the prediction log."""
-        request_id = request.state.request_id
         turn = asyncio.Semaphore(workers.count)  # so that a long batch lets single images through
 
-        async def in_turn(upload: UploadFile) -> Entry:
+        async def in_turn(number: int, upload: UploadFile) -> Entry:
             async with turn:
-                return await answer(upload, request_id)
+                return await answer(number, upload, request)
 
-        return BatchAnswer(entries=await asyncio.gather(*map(in_turn, files)), request_id=request_id)
+        entries = await asyncio.gather(*(in_turn(*each) for each in enumerate(files)))
+        return BatchAnswer(entries=entries, request_id=request.state.request_id)
 
     router.post("/predict/batch/", responses=DOCUMENTED)(predict_batch)
     router.post("/predict/batch", include_in_schema=False)(predict_batch)

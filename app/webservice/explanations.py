@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response, UploadFile
 from pydantic import BaseModel, Field
 
-from app.inference.heat import Method, draw, explain, to_png
+from app.inference.heat import Method, draw, explain, number_of, to_png
+from app.inference.production import Live
 from app.pages.overlay import overlay
 from app.webservice.answers import Answer
 from app.webservice.failures import DOCUMENTED, RequestError
@@ -95,6 +96,7 @@ def explaining(service: Service, workers: Workers) -> APIRouter:
         """The same for any task that has a model in production."""
 
         def work(data: bytes) -> Response:
+            refuse(service.live_of(task), wish.label, wish.method)
             answered = service.answer_in_full(task, data, request.state.request_id)
             picture = picture_of(answered, wish.label, wish.method)
             if wish.form is Form.PNG:
@@ -129,12 +131,19 @@ def picture_of(answered: Answered, label: str | None = None, method: Method | No
         drawn = overlay(answered.image, page, live.description.labels)
         drawn.thumbnail(LARGEST)
         return Picture(label=answered.answer.predicted_class, method="lines", values=[], png=to_png(drawn))
-    if method is Method.MAP and not live.recogniser.has_maps:
-        message = f"version {live.version} was exported without maps; leave method out, or send method=occlusion"
-        raise RequestError(422, "no_maps", message)
+    refuse(live, label, method)
     heat = explain(live.recogniser, answered.image, label or answered.answer.predicted_class, method)
     values = [[round(value, 4) for value in row] for row in heat.values.tolist()]
     return Picture(label=heat.label, method=heat.method.value, values=values, png=to_png(draw(heat)))
+
+
+def refuse(live: Live, label: str | None, method: Method | None) -> None:
+    """Raise RequestError or UnknownLabelError for an explanation that the model cannot give, whatever the image."""
+    if label is not None:
+        number_of(label, live.description.labels)
+    if method is Method.MAP and not live.recogniser.has_maps:
+        message = f"version {live.version} was exported without maps; leave method out, or send method=occlusion"
+        raise RequestError(422, "no_maps", message)
 
 
 def with_picture(answered: Answered, picture: Picture) -> Explained | ExplainedPage:

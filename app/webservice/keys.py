@@ -8,11 +8,12 @@ import hmac
 import math
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.webservice.failures import error_response
+from app.webservice.failures import RequestError, error_response
 
 OPEN = {"/healthz", "/healthz/"}  # a supervisor must see that the process lives without knowing a key
 BEARER = "bearer "
@@ -55,6 +56,7 @@ class Keys:
             return
         known = self._known(offered_key(Headers(scope=scope)))
         bucket = self._buckets.get(known or "")
+        scope["state"]["take_one_more"] = partial(self._take_one_more, bucket)
         wait = bucket.take(self._clock()) if bucket else 0.0
         request_id = scope["state"]["request_id"]
         if known is None:
@@ -62,11 +64,16 @@ class Keys:
             refusal = error_response(401, "unknown_key", message, request_id, {"WWW-Authenticate": "Bearer"})
             await refusal(scope, receive, send)
         elif bucket and wait:
-            message = f"this key has made its {bucket.per_minute} requests a minute; try again in {wait:.1f} s"
+            message = used_up(bucket, wait)
             retry = {"Retry-After": str(math.ceil(wait))}
             await error_response(429, "too_many_requests", message, request_id, retry)(scope, receive, send)
         else:
             await self.app(scope, receive, send)
+
+    def _take_one_more(self, bucket: Bucket | None) -> None:
+        """Have a request that holds several count for one more; raises RequestError when the key has none left."""
+        if bucket and (wait := bucket.take(self._clock())):
+            raise RequestError(429, "too_many_requests", used_up(bucket, wait))
 
     def _known(self, key: str) -> str | None:
         """The hash of a key that is known; takes as long for any key, so that time tells nothing."""
@@ -76,6 +83,11 @@ class Keys:
             if hmac.compare_digest(each, offered):
                 found = each
         return found
+
+
+def used_up(bucket: Bucket, wait: float) -> str:
+    """Say that a key has no requests left, and when it has."""
+    return f"this key has made its {bucket.per_minute} requests a minute; try again in {wait:.1f} s"
 
 
 def offered_key(headers: Headers) -> str:
