@@ -163,9 +163,7 @@ def show_swap(seen: Seen) -> None:
         version = move().version
         seconds = seconds_until(lambda: health()["model_version"] == version, what)  # noqa: B023 - used at once
         answer = predict()
-        told = (
-            f"version {answer['model_version']} says {answer['predicted_class']}, {seconds:.1f} s after the alias moved"
-        )
+        told = f"version {answer['model_version']} says {answer['predicted_class']}, {seconds:.1f} s after the command"
         expected = "printed" if version == other.version else "handwritten"
         as_promised = (answer["model_version"], answer["predicted_class"]) == (version, expected)
         seen.note(what, told, promised=as_promised and seconds <= PROMISED_SECONDS)
@@ -176,11 +174,11 @@ def show_end(seen: Seen) -> None:
     docker(*COMPOSE, "stop", "mlflow")
     answer = predict()
     seen.note("with MLflow stopped, a picture is", answer["predicted_class"])
-    start = perf_counter()
-    docker(*COMPOSE, "kill", "--signal", "SIGTERM", "service")
     state = container("service")
-    seconds_until(lambda: inspect(state, "{{.State.Running}}") == "false", "the service ends")
-    seconds, status = perf_counter() - start, inspect(state, "{{.State.ExitCode}}")
+    start = perf_counter()
+    docker("kill", "--signal", "SIGTERM", state)
+    status = docker("wait", state)
+    seconds = perf_counter() - start
     seen.note(
         "end on SIGTERM",
         f"{seconds:.1f} s, exit code {status}",
