@@ -22,8 +22,7 @@ def on_a_desk(desk: int, degrees: float = 0.0) -> np.ndarray:
     return np.where(covered > 0, cv2.warpAffine(page, matrix, (1300, 1600)), ground)
 
 
-@pytest.mark.parametrize("desk", [40, 120, 170])
-@pytest.mark.parametrize("degrees", [0.0, 3.0])
+@pytest.mark.parametrize(("desk", "degrees"), [(40, 0.0), (120, 3.0), (170, 0.0)])
 def test_what_a_sheet_lies_on_is_no_line(desk: int, degrees: float) -> None:
     """On a dark or a fairly bright desk the lines of the page are found, and nothing beside it or at its edges."""
     page = analyse(Image.fromarray(on_a_desk(desk, degrees)).convert("RGB"), by_colour, LABELS)
@@ -61,3 +60,10 @@ def test_a_page_stands_upright_unless_its_lines_say_otherwise() -> None:
     mask = np.zeros((800, 800), np.uint8)
     mask[40::40, 40::40] = 1
     assert not direction_of(cv2.dilate(mask, np.ones((9, 9), np.uint8))).lies_down
+
+
+def test_small_blurred_print_is_no_blot() -> None:
+    """Letters that run into each other, small and out of focus, are found as lines all the same."""
+    small = np.asarray(draw_page().resize((600, 780), Image.Resampling.BOX))
+    blurred = Image.fromarray(cv2.GaussianBlur(small, (0, 0), 1.6))
+    assert len(analyse(blurred, by_colour, LABELS).lines) == 12

@@ -27,7 +27,6 @@ SHORT_PALE, SHORT_THIN, SHORT_THICK = 0.79, 0.65, 1.67
 SHORT_INK = 0.3  # squares of the page's core height
 LEAST_WIDTH, LEAST_HEIGHT, LEAST_INK = 8, 6, 25
 DENSITY = (0.02, 0.7)
-BLOT = 0.6  # of the core height: strokes as thick as that are stains, shadows, edges of the sheet
 
 
 @dataclass(frozen=True)
@@ -137,12 +136,12 @@ def measure(owner: Labels, heights: NDArray[np.float64], darkness: Grey) -> list
 
 
 def is_large(line: Line) -> bool:
-    """Whether a line is large enough, and neither a bar, a blot nor scattered specks."""
+    """Whether a line is large enough, and neither a bar nor scattered specks."""
     left, top, right, bottom = line.box
     width, height = right - left, bottom - top
     if width < max(LEAST_WIDTH, 0.6 * line.core) or height < LEAST_HEIGHT or line.ink < LEAST_INK:
         return False
-    return line.stroke < BLOT * line.core and DENSITY[0] < line.ink / (width * height) < DENSITY[1]
+    return DENSITY[0] < line.ink / (width * height) < DENSITY[1]
 
 
 def like_the_others(lines: list[Line]) -> list[Line]:
