@@ -1,7 +1,7 @@
 """Measures the service on this machine and prints a table of ratios, each from one run, side by side.
 
     python -m benchmarks.serving
-    python -m benchmarks.serving --requests 200 --rounds 1
+    python -m benchmarks.serving --requests 64 --rounds 3
 
 Starts the service itself (and the straightforward one of `baseline.py`) on free ports of 127.0.0.1 with the shipped
 model, and sends rendered lines. Needs no data, takes a few minutes, wants a machine that does nothing else.
@@ -54,7 +54,7 @@ def raw_throughput(pool: ProcessPoolExecutor, images: Sequence[bytes], count: in
 def throughputs(ours: Started, theirs: Started, images: Sequence[bytes], options: argparse.Namespace) -> list[float]:
     """Our throughput as share of the raw limit and as multiple of the baseline's, and the callers' share of the time.
 
-    Medians over interleaved rounds. The callers compute on the same processors, which the raw limit has for itself.
+    Medians over interleaved rounds: many short ones, since other work on the machine comes and goes. The callers compute on the same processors, which the raw limit has for itself.
     """
     requests, found = [request_of(image) for image in images], []
     with ProcessPoolExecutor(processors()) as pool:
@@ -146,8 +146,8 @@ def measure(options: argparse.Namespace) -> list[tuple[str, str, str]]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--requests", type=int, default=1000, help="in each measurement (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="of the throughputs (default: %(default)s)")
+    parser.add_argument("--requests", type=int, default=200, help="in each measurement (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=9, help="of the throughputs (default: %(default)s)")
     rows = measure(parser.parse_args(arguments))
     sys.stdout.write("| what | measured | goal |\n|---|---:|---:|\n")
     sys.stdout.writelines(f"| {what} | {figure} | {goal} |\n" for what, figure, goal in rows)
