@@ -54,7 +54,8 @@ def raw_throughput(pool: ProcessPoolExecutor, images: Sequence[bytes], count: in
 def throughputs(ours: Started, theirs: Started, images: Sequence[bytes], options: argparse.Namespace) -> list[float]:
     """Our throughput as share of the raw limit and as multiple of the baseline's, and the callers' share of the time.
 
-    Medians over interleaved rounds: many short ones, since other work on the machine comes and goes. The callers compute on the same processors, which the raw limit has for itself.
+    Medians over interleaved rounds: many short ones, since other work on the machine comes and goes. The callers
+    compute on the same processors, which the raw limit has for itself.
     """
     requests, found = [request_of(image) for image in images], []
     with ProcessPoolExecutor(processors()) as pool:
