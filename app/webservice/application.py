@@ -26,7 +26,7 @@ from app.webservice.page_routes import page_routes
 from app.webservice.predicting import predicting
 from app.webservice.service import Service
 from app.webservice.text_routes import text_routes
-from app.webservice.tracing import Traced, open_traces
+from app.webservice.tracing import Traced, Traces, open_traces
 from app.webservice.upload import UploadRoute
 from app.webservice.workers import Workers
 
@@ -70,6 +70,14 @@ def create_app(
         app.include_router(plain)
     for recognising in (batching, page_routes, explaining, text_routes, routes):
         app.include_router(recognising(service, workers))
+    surround(app, service, traces)
+    add_handlers(app)
+    return app
+
+
+def surround(app: FastAPI, service: Service, traces: Traces | None) -> None:
+    """Add what surrounds every request, from the innermost outwards."""
+    settings = service.settings
     app.add_middleware(Keys, hashes=settings.api_key_hashes, per_minute=settings.requests_per_minute)
     app.add_middleware(
         Envelope,
@@ -80,8 +88,6 @@ def create_app(
     app.add_middleware(Observer, metrics=service.metrics)
     if traces:
         app.add_middleware(Traced, tracer=traces.tracer)
-    add_handlers(app)
-    return app
 
 
 def routes(service: Service, workers: Workers) -> APIRouter:
