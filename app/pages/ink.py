@@ -29,8 +29,9 @@ DARK_SHARE = 0.45  # ground that is darker than so much of the bright paper is w
 SOLID, SOLID_SHARE, SOLID_LENGTH = 13, 0.5, 150  # ink so thick and long, in pixels, is an edge of a sheet or a shadow's
 LEAST_LEFT = 0.05  # of the ink, without such edges
 LEAST_SHEET = 0.05  # of the image
-SHEET = (0.1, 0.97)  # of the image, that a sheet takes which lies on something else
+SHEET = (0.1, 0.85)  # of the image, that a sheet takes which clearly lies on something else
 LEVELS = 12  # grey values that are tried, of which sheets may be brighter than what they lie on
+GROUND = 0.7  # of the brightness of a sheet has what it lies on, at most; else it may be paper as well
 LEAST_STEP, SHARP = 10, 0.85  # grey values across the edge of a sheet, along so much of it
 CONVEX, INNER = 0.95, 0.6  # of the hull of a sheet, and of its outline that is not at the edge of the image
 EDGE = 9  # in shrunk pixels: ragged edges of the sheet
@@ -86,6 +87,8 @@ def sheets_of(paper: Grey, grey: Grey) -> Mask:
     large = [outline for outline in outlines if cv2.contourArea(outline) > LEAST_SHEET * paper.size]
     if not large:
         return np.ones_like(paper)
+    if level is not None:  # writing up to the edge bites into the sheet
+        large = [cv2.convexHull(outline) for outline in large]
     sheets = cv2.drawContours(np.zeros_like(paper), large, -1, 1, cv2.FILLED)
     return np.asarray(cv2.erode(sheets, np.ones((EDGE // 2, EDGE // 2), np.uint8), borderValue=1), np.uint8)
 
@@ -99,7 +102,8 @@ def level_of_sheet(plain: Grey) -> float | None:
     sharp = (step >= LEAST_STEP) & (2 * step.astype(np.int16) >= slope)
     height, width = plain.shape
     largest, found = SHEET[0] * plain.size, None
-    for level in np.linspace(*np.percentile(plain, (5, 95)), LEVELS):
+    low, high = np.percentile(plain, (5, 95))
+    for level in np.linspace(float(low), float(high), LEVELS):
         outlines, _ = cv2.findContours((plain > level).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         outline = max(outlines, key=cv2.contourArea, default=None)
         area = 0.0 if outline is None else cv2.contourArea(outline)
@@ -108,9 +112,15 @@ def level_of_sheet(plain: Grey) -> float | None:
         x, y = outline[:, 0].T
         inner = (x > 1) & (y > 1) & (x < width - 2) & (y < height - 2)
         convex = area > CONVEX * cv2.contourArea(cv2.convexHull(outline))
-        if convex and inner.mean() > INNER and sharp[y, x][inner].mean() > SHARP:
+        if convex and inner.mean() > INNER and sharp[y, x][inner].mean() > SHARP and is_ground_darker(plain, level):
             largest, found = area, float(level)
     return found
+
+
+def is_ground_darker(plain: Grey, level: float) -> bool:
+    """Whether what is not above *level* is so much darker that it is no part of the sheet, nor its other page."""
+    above = plain > level
+    return bool(np.median(plain[~above]) < GROUND * np.median(plain[above]))
 
 
 def spread(grey: Grey, side: int) -> Grey:
