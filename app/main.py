@@ -9,7 +9,6 @@ import socket
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from importlib.abc import MetaPathFinder
 
 import uvicorn
 
@@ -20,17 +19,6 @@ from app.webservice.observing import JsonLines
 ABOUT = """Serve the models in production over HTTP: POST /predict/, GET /health, and a reference at /docs.
 Settings come from the environment (HOST, PORT, MLFLOW_TRACKING_URI, PENPRESS_...) or a file .env."""
 GRACE_SECONDS = 10  # for requests that are being answered when the service is told to stop
-UNUSED = {"pandas", "pyarrow", "scipy"}
-
-
-class LeftOut(MetaPathFinder):
-    """Has this process do without packages that MLflow takes up where they are installed: 80 MB and a second."""
-
-    def find_spec(self, fullname: str, *_: object) -> None:
-        """Refuse them, as in an installation that only serves."""
-        if fullname in UNUSED:
-            message = f"the service does without {fullname}"
-            raise ModuleNotFoundError(message, name=fullname)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,5 +70,4 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 if __name__ == "__main__":
-    sys.meta_path.insert(0, LeftOut())
     sys.exit(main())

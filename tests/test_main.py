@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.main import LeftOut, listen, main
+from app.main import listen, main
 from tests.bundles import LIGHT, picture
 from tests.processes import running
 
@@ -72,10 +72,3 @@ def post(port: int, data: bytes) -> dict[str, object]:
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
         connection.request("POST", "/predict/", whole, headers)
         return dict(json.loads(connection.getresponse().read()))
-
-
-def test_a_process_that_serves_does_without_the_packages_of_data_science() -> None:
-    """MLflow takes pandas up where it is installed; the service refuses it, and nothing else."""
-    with pytest.raises(ModuleNotFoundError, match="pandas"):
-        LeftOut().find_spec("pandas")
-    LeftOut().find_spec("numpy")
