@@ -11,7 +11,7 @@ from app.inference.bundle import CARD, MODEL
 from app.inference.recogniser import Recogniser
 from app.tasks import DOCUMENT_TYPE
 
-LINES = 40
+LINES = 200
 BUNDLE = Settings().embedded / DOCUMENT_TYPE.name
 
 
