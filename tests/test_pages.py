@@ -285,3 +285,12 @@ def test_a_large_title_does_not_hide_the_rows_of_a_page() -> None:
         for number, box in enumerate(boxes, start=1)
     )
     assert rows_of(Found(lines, np.zeros((720, 510), np.int32))) == 21
+
+
+def test_a_strip_is_a_slip_on_its_side_only_when_its_writing_could_be_read() -> None:
+    """The letters of a single line may look like the rows of a slip that lies on its side; size tells them apart."""
+    slip = draw_page().crop((90, 100, 430, 980)).transpose(Image.Transpose.ROTATE_90)
+    assert recognise_anything(slip, by_colour, LABELS)[1] is None
+    page = recognise_anything(slip.resize((1760, 680)), by_colour, LABELS)[1]
+    assert page is not None
+    assert page.orientation in {90, 270}

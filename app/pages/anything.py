@@ -66,10 +66,12 @@ def rows_of(found: Found) -> int:
 
 def is_doubtful(page: Page, found: Found) -> bool:
     """Whether an image may be a line in which ornaments, rules or neighbours were taken for lines of a page."""
-    rows = rows_of(found)
+    rows, lies = rows_of(found), page.orientation in {90, 270}
+    if lies and page.width > STRIP * page.height and page.height < PAGE_SIDE:
+        return True  # as a slip of paper on its side, its writing could hardly be read
     if page.mixed:
         return False
-    wide = page.width > WIDE * page.height and (rows <= MORE_ROWS or page.orientation in {90, 270})
+    wide = page.width > WIDE * page.height and (rows <= MORE_ROWS or lies)
     return page.confidence < SURE and (wide or rows <= FEW_ROWS)
 
 
