@@ -27,7 +27,6 @@ from app.webservice.predicting import predicting
 from app.webservice.service import Service
 from app.webservice.text_routes import text_routes
 from app.webservice.tracing import Traced, Traces, open_traces
-from app.webservice.upload import UploadRoute
 from app.webservice.workers import Workers
 
 logger = logging.getLogger(__name__)
@@ -92,7 +91,7 @@ def surround(app: FastAPI, service: Service, traces: Traces | None) -> None:
 
 def routes(service: Service, workers: Workers) -> APIRouter:
     """The paths of the service, each with and without its last slash."""
-    router = APIRouter(route_class=UploadRoute)
+    router = APIRouter()
 
     async def predict_task(task: str, request: Request, file: UploadFile) -> TaskAnswer:
         """Answer for any task that has a model in production, with its five most probable labels."""

@@ -18,7 +18,6 @@ from app.webservice.answers import Answer
 from app.webservice.failures import DOCUMENTED, RequestError
 from app.webservice.page_answers import AnswerForPage
 from app.webservice.service import Answered, Service
-from app.webservice.upload import UploadRoute
 from app.webservice.workers import Workers
 
 LARGEST = (1600, 1600)  # pixels of a page that is drawn
@@ -86,7 +85,7 @@ Wanted = Annotated[When | None, Query(description="`auto`: explain uncertain ans
 
 def explaining(service: Service, workers: Workers) -> APIRouter:
     """The paths of explanations, with and without their last slash."""
-    router = APIRouter(route_class=UploadRoute)
+    router = APIRouter()
 
     async def explain_main(request: Request, file: UploadFile, wish: Wished) -> Response:
         """Show where in an image the evidence for its class lies: a heat map, or numbers."""

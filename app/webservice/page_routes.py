@@ -14,7 +14,6 @@ from app.pages.page_xml import to_page_xml
 from app.webservice.failures import DOCUMENTED, RequestError
 from app.webservice.page_answers import PagesAnswer, ReadPages
 from app.webservice.service import Service
-from app.webservice.upload import UploadRoute
 from app.webservice.workers import Workers
 
 
@@ -43,7 +42,7 @@ class Upload:
 
 def page_routes(service: Service, workers: Workers) -> APIRouter:
     """The path of pages, with and without its last slash."""
-    router = APIRouter(route_class=UploadRoute)
+    router = APIRouter()
 
     async def predict_page(request: Request, file: UploadFile, form: Chosen = Form.JSON, page: Number = 1) -> Response:
         """Find the lines on every page of a file and tell which are handwritten, which printed."""

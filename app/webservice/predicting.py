@@ -7,7 +7,6 @@ from app.webservice.explanations import Explained, ExplainedPage, Wanted, When, 
 from app.webservice.failures import DOCUMENTED
 from app.webservice.page_answers import AnswerForPage
 from app.webservice.service import Service
-from app.webservice.upload import UploadRoute
 from app.webservice.workers import Workers
 
 AnyAnswer = ExplainedPage | Explained | AnswerForPage | Answer
@@ -15,7 +14,7 @@ AnyAnswer = ExplainedPage | Explained | AnswerForPage | Answer
 
 def predicting(service: Service, workers: Workers) -> APIRouter:
     """The route of the main task; to be added first, since routes are tried in turn."""
-    router = APIRouter(route_class=UploadRoute)
+    router = APIRouter()
 
     async def predict(request: Request, file: UploadFile, explain: Wanted = None) -> Response:
         """Tell what kind of writing an image shows: a word, a line, or a whole page."""

@@ -13,7 +13,6 @@ from app.tasks import Prediction
 from app.text import ReadSign, Text, read_text
 from app.webservice.failures import DOCUMENTED, RequestError
 from app.webservice.service import Service, entry_of
-from app.webservice.upload import UploadRoute
 from app.webservice.workers import Workers
 
 Box = tuple[int, int, int, int]
@@ -52,7 +51,7 @@ class TextAnswer(BaseModel):
 
 def text_routes(service: Service, workers: Workers) -> APIRouter:
     """The path of texts, with and without its last slash; to be added before `/predict/{task}/`."""
-    router = APIRouter(route_class=UploadRoute)
+    router = APIRouter()
 
     async def predict_text(request: Request, file: UploadFile) -> TextAnswer:
         """Read a drawn or hand-printed text, whose letters do not hang together."""
