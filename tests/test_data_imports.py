@@ -5,9 +5,9 @@ import json
 import re
 import runpy
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import datasets
@@ -118,6 +118,11 @@ def test_source_without_parquet_files_says_what_is_expected(tmp_path: Path, caps
     assert "no parquet file of a split" in capsys.readouterr().err
 
 
+def library(load_dataset: Callable[..., object]) -> SimpleNamespace:
+    """Stand in for the library `datasets`, with another way to open data sets."""
+    return SimpleNamespace(load_dataset=load_dataset, config=SimpleNamespace())
+
+
 def test_unreachable_hub_names_the_way_out() -> None:
     """When the hub cannot be reached, the error says to give a folder instead."""
 
@@ -126,15 +131,17 @@ def test_unreachable_hub_names_the_way_out() -> None:
         raise ConnectionError(message)
 
     with pytest.raises(DataError, match="--source DIR"):
-        list(open_splits(unreachable, "owner/name", None, ()))
+        list(open_splits(library(unreachable), "owner/name", None, ()))
 
 
 def test_splits_of_the_hub_get_their_names_here() -> None:
     """Every split of the hub is opened as a stream, and one of an unknown name is refused."""
     stream = datasets.Dataset.from_dict({"image": [1]}).to_iterable_dataset()
-    assert list(open_splits(lambda *_, **__: {"valid": stream}, "owner/name", None, ())) == [("validation", stream)]
+    assert list(open_splits(library(lambda *_, **__: {"valid": stream}), "owner/name", None, ())) == [
+        ("validation", stream)
+    ]
     with pytest.raises(DataError, match="has the split 'extra'"):
-        list(open_splits(lambda *_, **__: {"extra": stream}, "owner/name", None, ()))
+        list(open_splits(library(lambda *_, **__: {"extra": stream}), "owner/name", None, ()))
 
 
 @pytest.mark.parametrize("told", [True, False])
@@ -148,7 +155,7 @@ def test_columns_are_checked_before_the_first_row(told: bool) -> None:  # noqa: 
     features = datasets.Features({"image": datasets.Value("int64"), "text": datasets.Value("string")}) if told else None
     stream = datasets.IterableDataset.from_generator(rows, features=features)
     with pytest.raises(DataError, match=r"'test' of owner/name has no column im, writing_type; it has image, text: "):
-        list(open_splits(lambda *_, **__: {"test": stream}, "owner/name", None, ("im", "writing_type")))
+        list(open_splits(library(lambda *_, **__: {"test": stream}), "owner/name", None, ("im", "writing_type")))
 
 
 @pytest.mark.parametrize(

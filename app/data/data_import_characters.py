@@ -66,8 +66,7 @@ def to_row(found: Found, *, whole: bool) -> Row:
 
 def read_parquet(folder: Path, name: str) -> Iterator[Found]:
     """Yield the rows of parquet files; without a column `source`, *name* is the source."""
-    datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False  # it would tell its makers of every read, also of local files
-    for split, stream in open_splits(datasets.load_dataset, "", folder, COLUMNS):
+    for split, stream in open_splits(datasets, "", folder, COLUMNS):
         for number, record in enumerate(stream.cast_column("image", datasets.Image(decode=False))):
             source, writer = record.get("source") or name, record.get("writer") or ""
             yield Found(split, number, str(record["label"]), image_bytes(record["image"]), source, str(writer))

@@ -69,8 +69,7 @@ def read_originals(source: Path) -> Iterator[tuple[str, int, int, bytes]]:
 
 def read_hub(source: Path | None) -> Iterator[tuple[str, int, Any, bytes]]:
     """Yield the same from parquet files, local or on the hub."""
-    datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False  # it would tell its makers of every read, also of local files
-    for split, stream in open_splits(datasets.load_dataset, HUB, source, COLUMNS):
+    for split, stream in open_splits(datasets, HUB, source, COLUMNS):
         for number, record in enumerate(stream.cast_column("image", datasets.Image(decode=False))):
             yield split, number, record["label"], image_bytes(record["image"])
 

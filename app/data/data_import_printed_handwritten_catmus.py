@@ -24,8 +24,7 @@ COLUMNS = ("im", "writing_type")  # without which there is no row
 
 def read_rows(arguments: argparse.Namespace) -> Generator[Row]:
     """Yield the rows of the hub's data set or of `--source`, in their order."""
-    datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False  # it would tell its makers of every read, also of local files
-    for split, stream in open_splits(datasets.load_dataset, HUB, arguments.source, COLUMNS):
+    for split, stream in open_splits(datasets, HUB, arguments.source, COLUMNS):
         for number, record in enumerate(stream.cast_column("im", datasets.Image(decode=False))):
             yield to_row(record, split, number)
 

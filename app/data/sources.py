@@ -4,8 +4,9 @@ Owns the names that splits go by elsewhere. Which columns are needed, and what t
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from app.errors import DataError
@@ -31,18 +32,19 @@ def find_split_files(source: Path) -> dict[str, list[str]]:
 
 
 def open_splits(
-    load_dataset: Callable[..., Any], hub: str, source: Path | None, columns: Collection[str]
+    datasets: ModuleType, hub: str, source: Path | None, columns: Collection[str]
 ) -> Iterator[tuple[str, Any]]:
     """Yield the name and the stream of every split, from the parquet files in *source* or from the *hub*.
 
-    *load_dataset* is that of the `datasets` library, which only the scripts import; raises DataError with the remedy,
-    before any row is read, also when a split lacks one of the *columns*.
+    *datasets* is the library of that name, which only the scripts import; raises DataError with the remedy, before any
+    row is read, also when a split lacks one of the *columns*.
     """
+    datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False  # it would tell its makers of every read, also of local files
     try:
         if source is not None:
-            opened = load_dataset("parquet", data_files=find_split_files(source), streaming=True)
+            opened = datasets.load_dataset("parquet", data_files=find_split_files(source), streaming=True)
         else:
-            opened = load_dataset(hub, streaming=True)
+            opened = datasets.load_dataset(hub, streaming=True)
     except (OSError, ValueError, RuntimeError) as error:
         message = f"{hub} cannot be opened ({error}); give a folder with its parquet files: --source DIR"
         raise DataError(message) from error

@@ -31,8 +31,8 @@ SIZES = (
     15.0,
     22.0,
 )  # of writing, as the deviation of the blur across lines in pixels of the small image
-ALONG = 8.0  # times as far as across lines the blur reaches along them: ridges are so much narrower on the image used
-NARROW = 4.0
+ALONG = 8.0  # times as far as across lines the blur reaches along them
+NARROW = 4.0  # times as narrow is the image that ridges are looked for on: along lines nothing is sharp
 LONG_LINE, STRIP, LEAST_IN_STRIP = 6.0, 8.0, 40
 LARGEST, SMALLEST, LEAST_INK = 260, 3, 14  # of a letter or word, in pixels
 
