@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from app.inference.inference_onnx import CELL, main
 from app.tasks import DOCUMENT_TYPE
+from app.webservice.text_routes import Character
 from tests.bundles import DARK, LIGHT, MIDDLE, make_bundle, picture
 
 
@@ -97,3 +98,46 @@ def test_the_steps_can_be_looked_at(bundle: Path, images: Path, tmp_path: Path) 
     assert main([str(images), "--bundle", str(bundle), "--show-steps", str(tmp_path / "steps.png")]) == 1
     with Image.open(tmp_path / "steps.png") as page:
         assert page.size == (CELL[0] * (2 + len(DOCUMENT_TYPE.image.steps)), CELL[1] * 3)
+
+
+@pytest.fixture(name="note")
+def _note(tmp_path: Path) -> Path:
+    """An image with two lines of text."""
+    image = Image.new("RGB", (700, 300), "white")
+    pen = ImageDraw.Draw(image)
+    for row, line in enumerate(("TEX T", "7 4")):
+        for column, letter in enumerate(line):
+            pen.text((60 + 70 * column, 20 + 130 * row), letter, "black", ImageFont.load_default(90))
+    file = tmp_path / "note.png"
+    image.save(file)
+    return file
+
+
+def test_a_text_is_read_by_the_task_of_signs(note: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--text` takes the shipped model of single characters; the lines of the text stand below the row of the file."""
+    assert main([str(note), "--text"]) == 0
+    row, *lines = capsys.readouterr().out.splitlines()
+    assert (row.split()[0], row.split()[-1]) == ("text", str(note))
+    assert lines == ["    TEX T", "    7 4"]
+
+
+def test_a_text_as_json_has_its_signs(note: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The object has what `/predict/text/` answers: text, confidence, lines with boxes, and every sign."""
+    (tmp_path / "blank.png").write_bytes(picture(LIGHT, (200, 100)))
+    assert main([str(note), str(tmp_path / "blank.png"), "--text", "--json"]) == 1
+    found, blank = map(json.loads, capsys.readouterr().out.splitlines())
+    assert set(found) == {"file", "milliseconds", "text", "confidence", "uncertain", "reasons", "lines"}
+    assert [len(line["characters"]) for line in found["lines"]] == [4, 2]
+    for line in found["lines"]:
+        signs = line["characters"]
+        assert set(signs[0]) == set(Character.model_fields)
+        assert line["box"][0] == min(sign["box"][0] for sign in signs)
+        assert "".join(sign["character"] for sign in signs) in found["text"].replace(" ", "")
+    assert "nothing drawn" in blank["error"]
+
+
+def test_a_text_has_no_pages_and_no_steps(note: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What would not be done is refused and said."""
+    with pytest.raises(SystemExit):
+        main([str(note), "--text", "--out", "results.csv"])
+    assert "--text is for single images" in capsys.readouterr().err

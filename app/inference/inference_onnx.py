@@ -3,7 +3,7 @@
 Uses the bundle that ships with the project, or any other with `--bundle`. Prints a table, or with `--json` one JSON
 object a line. Folders are searched with all below them. A file that cannot be read is reported and the others are
 answered; the exit code is then 1. Nothing is written to the prediction log. `--show-steps steps.png` draws what the
-network sees, and how it comes to that.
+network sees, and how it comes to that. `--text` reads hand-printed text sign by sign, as `/predict/text/` does.
 
     python -m app.inference.inference_onnx FOLDER --out results.csv --overlay DIR --alto DIR --copy-to DIR
 
@@ -16,12 +16,13 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageOps
 from tqdm import tqdm
@@ -33,7 +34,9 @@ from app.inference.recogniser import Recogniser
 from app.pages import PageLimits
 from app.preprocess import read_image, trace
 from app.tasks import DEFAULT, TASKS, Prediction
+from app.text import ReadSign, Text, box_around, read_text
 
+Read = Callable[[Image.Image], Prediction | Text]
 MOST_SHOWN, CELL, GAP = 50, (260, 132), 4  # of the picture of the steps: files, pixels of a cell and between cells
 SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".jp2", ".pgm", ".ppm", ".pbm"}
@@ -46,7 +49,7 @@ class Result:
 
     file: str
     milliseconds: float
-    prediction: Prediction | None = None
+    answer: Prediction | Text | None = None
     error: str | None = None
 
 
@@ -54,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Answer for the files named on the command line; returns 0, 1 when a file failed, 2 without a bundle."""
     options = read_arguments(arguments)
     settings = read_settings()
-    bundle = options.bundle or settings.embedded / options.task
+    bundle = options.bundle or settings.embedded / (signs_task() if options.text else options.task)
     try:
         recogniser = Recogniser.load(bundle, settings.inference_threads)
         recogniser.check_probes(bundle)  # warms up too, so that the first image's milliseconds are like the others'
@@ -64,10 +67,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.out:
         return answer_documents(options, bundle, PageLimits(options.max_pages, settings.max_pixels))
     files = list(find_files(options.paths, SUFFIXES))
+    read = reading(recogniser) if options.text else recognising(recogniser)
     show = as_json if options.json else as_row
     failed = 0
-    for result in recognise(recogniser, files, settings.max_pixels):
-        failed += result.prediction is None
+    for result in answer(read, files, settings.max_pixels):
+        failed += result.answer is None
         with tqdm.external_write_mode():
             sys.stdout.write(show(result) + "\n")
     if options.show_steps:
@@ -84,6 +88,7 @@ def read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--task", default=DEFAULT, choices=TASKS, help="whose shipped bundle answers")
     parser.add_argument("--bundle", type=Path, metavar="DIR", help="answer with the bundle in this folder instead")
     parser.add_argument("--show-steps", type=Path, metavar="PNG", help="draw what preprocessing makes of each image")
+    parser.add_argument("--text", action="store_true", help="read text sign by sign; letters must not hang together")
     parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
     parser.add_argument("--out", type=Path, metavar="FILE", help="analyse pages; results as .csv, .jsonl or .parquet")
     parser.add_argument("--overlay", type=Path, metavar="DIR", help="with --out: pages with their lines coloured")
@@ -92,6 +97,8 @@ def read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=1, help="with --out: how many at once (default: 1)")
     parser.add_argument("--max-pages", type=int, default=10_000, help="with --out: of one file (default: 10000)")
     options = parser.parse_args(arguments)
+    if options.text and (options.out or options.show_steps):
+        parser.error("--text is for single images, without --out and --show-steps; add --json for boxes")
     if options.out and options.out.suffix not in {".csv", ".jsonl", ".parquet"}:
         parser.error(f"--out {options.out} must end in .csv, .jsonl or .parquet")
     if options.out and options.out.suffix == ".parquet" and find_spec("pyarrow") is None:
@@ -125,16 +132,31 @@ def find_files(paths: Iterable[Path], suffixes: AbstractSet[str]) -> Iterator[Pa
             yield path
 
 
-def recognise(recogniser: Recogniser, files: Sequence[Path], max_pixels: int) -> Iterator[Result]:
+def signs_task() -> str:
+    """The task whose labels texts are put together of."""
+    return next(name for name, task in TASKS.items() if task.signs)
+
+
+def recognising(recogniser: Recogniser) -> Read:
+    """A function that gives one prediction for an image."""
+    return lambda image: recogniser.predict([image])[0]
+
+
+def reading(recogniser: Recogniser) -> Read:
+    """A function that reads the text of an image."""
+    return lambda image: read_text(image, recogniser.predict)
+
+
+def answer(read: Read, files: Sequence[Path], max_pixels: int) -> Iterator[Result]:
     """Answer file after file, with a progress bar on a terminal's standard error when there are several."""
     for file in tqdm(files, unit=" images", disable=None if len(files) > 1 else True):
         start = time.perf_counter()
-        prediction, error = None, None
+        found, error = None, None
         try:
-            prediction = recogniser.predict([read_image(file.read_bytes(), max_pixels)])[0]
+            found = read(read_image(file.read_bytes(), max_pixels))
         except (InputError, OSError) as failure:
             error = str(failure)
-        yield Result(str(file), round((time.perf_counter() - start) * 1000, 2), prediction, error)
+        yield Result(str(file), round((time.perf_counter() - start) * 1000, 2), found, error)
 
 
 def draw_steps(recogniser: Recogniser, files: Sequence[Path], max_pixels: int) -> Image.Image:
@@ -153,19 +175,40 @@ def draw_steps(recogniser: Recogniser, files: Sequence[Path], max_pixels: int) -
 
 
 def as_row(result: Result) -> str:
-    """A line of the table: answer, confidence, milliseconds, a mark when uncertain, the file."""
-    if result.prediction is None:
+    """A line of the table: answer, confidence, milliseconds, a mark when uncertain, the file; a text stands below."""
+    found = result.answer
+    if found is None:
         return f"{'ERROR':<14} {'':>8} {result.milliseconds:>9.2f} ms    {result.file}: {result.error}"
-    found = result.prediction
-    mark = "?" if found.uncertain else " "
-    return f"{found.label:<14} {found.confidence:>8.4f} {result.milliseconds:>9.2f} ms  {mark} {result.file}"
+    said, below, uncertain = "text", "", False
+    if isinstance(found, Text):
+        below, uncertain = "".join(f"\n    {line}" for line in found.text.splitlines()), bool(found.reasons)
+    else:
+        said, uncertain = found.label, found.uncertain
+    mark = "?" if uncertain else " "
+    return f"{said:<14} {found.confidence:>8.4f} {result.milliseconds:>9.2f} ms  {mark} {result.file}{below}"
 
 
 def as_json(result: Result) -> str:
     """A result as one line of JSON."""
     about = {"file": result.file, "milliseconds": result.milliseconds}
-    answer = {"error": result.error} if result.prediction is None else asdict(result.prediction)
-    return json.dumps(about | answer, ensure_ascii=False)
+    if result.answer is None:
+        return json.dumps(about | {"error": result.error}, ensure_ascii=False)
+    fields = text_fields(result.answer) if isinstance(result.answer, Text) else asdict(result.answer)
+    return json.dumps(about | fields, ensure_ascii=False)
+
+
+def text_fields(text: Text) -> dict[str, Any]:
+    """A text as the service answers it."""
+    lines = [{"box": box_around(line), "characters": list(map(sign_fields, line))} for line in text.lines]
+    about = {"text": text.text, "confidence": text.confidence, "uncertain": bool(text.reasons)}
+    return about | {"reasons": text.reasons, "lines": lines}
+
+
+def sign_fields(read: ReadSign) -> dict[str, Any]:
+    """One sign of a text as the service answers it."""
+    said = read.prediction
+    sure = {"confidence": said.confidence, "uncertain": said.uncertain}
+    return {"character": said.label, **sure, "box": read.sign.box}
 
 
 if __name__ == "__main__":

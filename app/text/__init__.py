@@ -4,7 +4,7 @@ Owns the segmentation and the composition. Knows only `predict`, never which mod
 letters hang together, is out of its reach.
 """
 
-from app.text.reading import ReadSign, Text, read_text
+from app.text.reading import ReadSign, Text, box_around, read_text
 from app.text.segment import Sign, find_signs
 
-__all__ = ["ReadSign", "Sign", "Text", "find_signs", "read_text"]
+__all__ = ["ReadSign", "Sign", "Text", "box_around", "find_signs", "read_text"]

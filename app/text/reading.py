@@ -1,11 +1,13 @@
 """Has the signs of an image recognised, all in one batch, and puts the text together."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from PIL import Image
 
 from app.tasks import Predict, Prediction
-from app.text.segment import Sign, find_signs
+from app.text.segment import Box, Sign, find_signs
 
 SURE = 0.85  # mean confidence of the signs below which a text is flagged
 UNSURE_SIGNS = 0.2  # share of flagged signs above which it is
@@ -27,6 +29,17 @@ class Text:
     confidence: float
     reasons: tuple[str, ...]
     signs: tuple[ReadSign, ...]
+
+    @property
+    def lines(self) -> list[tuple[ReadSign, ...]]:
+        """The signs of each line."""
+        return [tuple(group) for _, group in groupby(self.signs, key=lambda each: each.sign.line)]
+
+
+def box_around(signs: Sequence[ReadSign]) -> Box:
+    """The box around signs, in pixels of the image."""
+    left, top, right, bottom = zip(*(each.sign.box for each in signs), strict=True)
+    return min(left), min(top), max(right), max(bottom)
 
 
 def read_text(image: Image.Image, predict: Predict) -> Text:

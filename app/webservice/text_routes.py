@@ -1,7 +1,6 @@
 """`POST /predict/text/`: the text of a drawn or hand-printed image, recognised sign by sign."""
 
 import time
-from itertools import groupby
 
 from fastapi import APIRouter, Request, UploadFile
 from pydantic import BaseModel, Field
@@ -10,7 +9,7 @@ from app.inference.production import Live
 from app.preprocess import read_image
 from app.stopwatch import measured, stage
 from app.tasks import Prediction
-from app.text import ReadSign, Text, read_text
+from app.text import ReadSign, Text, box_around, read_text
 from app.webservice.failures import DOCUMENTED, RequestError
 from app.webservice.service import Service, entry_of
 from app.webservice.workers import Workers
@@ -100,14 +99,7 @@ def reader_of(service: Service) -> Live:
 
 def lines_of(text: Text) -> list[TextLine]:
     """The signs of a text by line."""
-    lines = [list(group) for _, group in groupby(text.signs, key=lambda each: each.sign.line)]
-    return [TextLine(box=around(line), characters=list(map(character_of, line))) for line in lines]
-
-
-def around(line: list[ReadSign]) -> Box:
-    """The box around the signs of a line."""
-    left, top, right, bottom = zip(*(each.sign.box for each in line), strict=True)
-    return min(left), min(top), max(right), max(bottom)
+    return [TextLine(box=box_around(line), characters=list(map(character_of, line))) for line in text.lines]
 
 
 def character_of(read: ReadSign) -> Character:
