@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from app.inference.bundle import DESCRIPTION, MAPS, MODEL, Description, Origin, Probe, sha256_of, write_description
 from app.inference.recogniser import Recogniser, open_session
@@ -26,6 +26,14 @@ def picture(grey: int = LIGHT, size: tuple[int, int] = (64, 16), fmt: str = "PNG
     """The bytes of an image of one grey value, for uploads and probes."""
     buffer = io.BytesIO()
     Image.new("RGB", size, (grey, grey, grey)).save(buffer, fmt)
+    return buffer.getvalue()
+
+
+def stroke(fmt: str = "PNG") -> bytes:
+    """The bytes of an image with one stroke on it, for tasks whose steps refuse what is blank."""
+    image, buffer = Image.new("RGB", (60, 80), "white"), io.BytesIO()
+    ImageDraw.Draw(image).line([(30, 10), (28, 70)], "black", 5)
+    image.save(buffer, fmt)
     return buffer.getvalue()
 
 
@@ -81,12 +89,13 @@ def make_bundle_with_maps(directory: Path, task: Task = DOCUMENT_TYPE) -> Path:
 
 
 def record_probes(directory: Path, draft: Description) -> tuple[Probe, ...]:
-    """Write a dark and a light probe image and record what the recogniser answers for them."""
+    """Write a dark and a light probe image, or a stroke where blank ones are refused, and record the answers."""
     recogniser = Recogniser(draft, open_session(directory / MODEL, threads=1))
     probes = []
-    for number, grey in enumerate((DARK, LIGHT)):
+    images = [stroke()] if "find_ink" in draft.image.steps else [picture(DARK), picture(LIGHT)]
+    for number, content in enumerate(images):
         file = f"probe_{number}.png"
-        (directory / file).write_bytes(picture(grey))
+        (directory / file).write_bytes(content)
         with Image.open(directory / file) as image:
             row = recogniser.probabilities([image.convert("RGB")])[0]
         probes.append(Probe(file=file, probabilities=tuple(map(float, row))))

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from httpx import Response
 
 from app.inference.production import Production
-from app.tasks import DOCUMENT_TYPE
+from app.tasks import DOCUMENT_TYPE, Task
 from app.webservice import create_app
 from tests.bundles import make_bundle
 from tests.fakes import FakeStore, ListLog, opener
@@ -20,7 +20,7 @@ OTHER = replace(DOCUMENT_TYPE, name="colour", labels=("black", "grey", "white"))
 
 
 class Fixture:
-    """A running service with its fakes; `production` is that of the main task."""
+    """A running service with its fakes; `production` is that of the task whose bundle the store has."""
 
     def __init__(self, client: TestClient, log: ListLog, store: FakeStore, production: Production) -> None:
         """Keep the parts that tests look at."""
@@ -30,18 +30,30 @@ class Fixture:
         """Send a file."""
         return self.client.post(path, files={"file": ("line.png", data)}, **options)
 
+    @property
+    def own_path(self) -> str:
+        """The path of that task."""
+        return f"/predict/{self.production.task.name}/"
+
 
 @contextmanager
-def serving(folder: Path, *, bundle: bool = True, log: ListLog | None = None, **overrides: object) -> Iterator[Fixture]:
-    """Serve with a registry in memory whose alias holds a tiny bundle as version 5."""
+def serving(
+    folder: Path,
+    *,
+    task: Task = DOCUMENT_TYPE,
+    bundle: bool = True,
+    log: ListLog | None = None,
+    **overrides: object,
+) -> Iterator[Fixture]:
+    """Serve with a registry in memory whose alias holds a tiny bundle of *task* as version 5."""
     settings = settings_in(folder, inference_threads=1, **overrides)
     store, log = FakeStore(), log or ListLog()
     if bundle:
-        store.promote("5", make_bundle(folder / "five"))
-    productions = {task.name: Production(task, settings) for task in (DOCUMENT_TYPE, OTHER)}
+        store.promote("5", make_bundle(folder / "five", task))
+    productions = {each.name: Production(each, settings) for each in (DOCUMENT_TYPE, OTHER, task)}
     app = create_app(settings, productions, log, opener(store))
     with TestClient(app, raise_server_exceptions=False) as client:
-        yield Fixture(client, log, store, productions[NAME])
+        yield Fixture(client, log, store, productions[task.name])
 
 
 def check_error(response: Response, status: int, code: str) -> str:

@@ -2,17 +2,14 @@
 
 import io
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image, ImageDraw
 
-from app.preprocess import ImageSpec
 from app.tasks import CHARACTER, DIGIT, TASKS, Task
-from app.training.export import draft_bundle
 from app.webservice import create_app
-from tests.bundles import make_bundle, origin
+from tests.bundles import make_bundle, stroke
 from tests.fakes import FakeStore, ListLog, opener
 from tests.services import check_error
 from tests.stores import settings_in
@@ -20,26 +17,11 @@ from tests.stores import settings_in
 SINGLE = (DIGIT, CHARACTER)
 
 
-def stroke() -> bytes:
-    """An upload with one stroke on it."""
-    image, buffer = Image.new("RGB", (60, 80), "white"), io.BytesIO()
-    ImageDraw.Draw(image).line([(30, 10), (28, 70)], "black", 5)
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def embed(folder: Path, task: Task) -> None:
-    """Make a bundle of the task with drawn probes, since the steps refuse what is blank."""
-    plain = ImageSpec(height=task.image.height, width=task.image.width, fit="stretch")
-    make_bundle(folder, Task(task.name, task.kind, task.labels, plain))
-    draft_bundle(folder, task, task.image, origin(0))
-
-
 @pytest.fixture(name="client", scope="module")
 def _client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     settings = settings_in(tmp_path_factory.mktemp("models"), inference_threads=1)
     for task in SINGLE:
-        embed(settings.embedded / task.name, task)
+        make_bundle(settings.embedded / task.name, task)
     store = FakeStore()
     store.reachable = False
     with TestClient(create_app(settings, None, ListLog(), opener(store)), raise_server_exceptions=False) as client:

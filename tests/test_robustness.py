@@ -1,4 +1,4 @@
-"""What the service withstands: a hundred swaps under load, writers that are killed, damaged images."""
+"""What the service withstands, for every task: swaps under load, bad and damaged images; writers that are killed."""
 
 import gc
 import io
@@ -11,36 +11,55 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fastapi.testclient import TestClient
+from httpx import Response
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from app.inference.production import Live
-from tests.bundles import DARK, MIDDLE, make_bundle, picture
-from tests.services import NAME, Fixture, serving
+from app.tasks import TASKS
+from app.webservice import create_app
+from tests.bundles import huge_picture, make_bundle, picture, stroke
+from tests.fakes import FakeStore, ListLog, opener
+from tests.services import Fixture, check_error, serving
+from tests.stores import settings_in
 
 ROOT = Path(__file__).resolve().parents[1]
 SWAPS = 100
-EXPECTED = {0: "handwritten", 1: "printed"}  # by the version's parity
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "JPEG2000", "PPM")
 
 
-@pytest.fixture(name="service", scope="module")
-def _service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fixture]:
-    with serving(tmp_path_factory.mktemp("service"), max_pixels=1_000_000, alias_poll_seconds=3600) as service:
-        yield service
+@pytest.fixture(name="client", scope="module")
+def _client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """A service in which every task has a bundle."""
+    limits = {"max_upload_bytes": 100_000, "max_pixels": 500_000}
+    settings, store = settings_in(tmp_path_factory.mktemp("service"), inference_threads=1, **limits), FakeStore()
+    store.reachable = False
+    for task in TASKS.values():
+        make_bundle(settings.embedded / task.name, task)
+    with TestClient(create_app(settings, None, ListLog(), opener(store)), raise_server_exceptions=False) as client:
+        yield client
 
 
-def test_a_hundred_swaps_under_load_cost_no_request(tmp_path: Path) -> None:
+def post(client: TestClient, task: str, data: bytes) -> Response:
+    """Send a file to a task."""
+    return client.post(f"/predict/{task}/", files={"file": ("image.png", data)})
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_hundred_swaps_under_load_cost_no_request(task: str, tmp_path: Path) -> None:
     """Every answer is that of the version it names, none fails, and neither bundles nor sessions pile up."""
-    bundles = [make_bundle(tmp_path / "even", bias=-20.0), make_bundle(tmp_path / "odd", bias=20.0)]
+    labels = TASKS[task].labels
+    bundles = [make_bundle(tmp_path / f"{bias}", TASKS[task], bias) for bias in (-20.0, 20.0)]
+    expected = labels[0], labels[-1]  # by the version's parity
     answers: list[tuple[int, str, str]] = []
     stop, old = threading.Event(), list[weakref.ref[Live]]()
-    with serving(tmp_path, alias_poll_seconds=3600) as service:
+    with serving(tmp_path, task=TASKS[task], alias_poll_seconds=3600) as service:
 
         def post_on() -> None:
             while not stop.is_set():
-                response = service.post(picture(MIDDLE))
+                response = service.post(stroke(), service.own_path)
                 body = response.json()
                 answers.append((response.status_code, body["model_version"], body["predicted_class"]))
 
@@ -57,10 +76,10 @@ def test_a_hundred_swaps_under_load_cost_no_request(tmp_path: Path) -> None:
             thread.join(30)
         gc.collect()
         assert service.production.swaps == SWAPS + 1
-        assert len(list((tmp_path / "cache" / NAME).iterdir())) <= 3
+        assert len(list((tmp_path / "cache" / task).iterdir())) <= 3
         assert sum(live() is not None for live in old) <= 1
     assert {status for status, _, _ in answers} == {200}
-    assert all(label == EXPECTED[int(version) % 2] for _, version, label in answers)
+    assert all(label == expected[int(version) % 2] for _, version, label in answers)
     assert len({version for _, version, _ in answers}) > 1
     assert len(service.log.entries) == len(answers)
 
@@ -134,18 +153,50 @@ def image_of(fmt: str) -> bytes:
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # what Pillow warns of and reads all the same
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize("task", TASKS)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), fmt=st.sampled_from(FORMATS))
-def test_damaged_images_are_answered_or_refused(service: Fixture, data: st.DataObject, fmt: str) -> None:
-    """Bytes changed, cut out or put in anywhere never lead to a 500."""
+def test_damaged_images_are_answered_or_refused(client: TestClient, task: str, data: st.DataObject, fmt: str) -> None:
+    """Bytes changed, cut out or put in anywhere never lead to a 500; a sign may be damaged until nothing is drawn."""
     damaged = bytearray(image_of(fmt))
     for _ in range(data.draw(st.integers(1, 6))):
         place = data.draw(st.integers(0, len(damaged) - 1))
         kept = data.draw(st.sampled_from([0, 1, 8, 10_000]))
         damaged[place : place + data.draw(st.integers(0, 6))] = data.draw(st.binary(max_size=6))
         damaged = damaged[: max(1, len(damaged) - (0 if kept == 10_000 else kept))]
-    response = service.post(bytes(damaged))
-    assert response.status_code in {200, 400, 413, 415}, response.text
+    response = post(client, task, bytes(damaged))
+    if response.status_code == 422:
+        check_error(response, 422, "nothing_drawn")
+    else:
+        assert response.status_code in {200, 400, 413, 415}, response.text
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(
+    ("data", "status", "code"),
+    [
+        (b"", 400, "empty_file"),
+        (b"hello", 415, "not_an_image"),
+        (b"%PDF-1.7 " * 20, 400, "broken_image"),
+        (picture(size=(300, 300))[:150], 400, "broken_image"),
+        (picture(fmt="JPEG")[:400], 400, "broken_image"),
+        (picture(size=(1000, 501)), 413, "too_large"),
+        (b"x" * 100_001, 413, "too_large"),
+        (b"x" * 300_000, 413, "too_large"),
+    ],
+)
+def test_bad_files_get_the_error_contract(client: TestClient, task: str, data: bytes, status: int, code: str) -> None:
+    """What is empty, no image, cut short or too large is refused with its code, and leaves no log line."""
+    entries = client.app.state.service.log.entries
+    before = len(entries)
+    check_error(post(client, task, data), status, code)
+    assert len(entries) == before
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_huge_picture_in_few_bytes_is_refused_before_it_is_decoded(client: TestClient, task: str) -> None:
+    """A decompression bomb costs no memory: its size is read from the header."""
+    check_error(post(client, task, huge_picture(60_000)), 413, "too_large")
 
 
 @pytest.fixture
@@ -162,16 +213,23 @@ def collected() -> Iterator[None]:
 @given(
     body=st.binary(max_size=300), kind=st.sampled_from(["multipart/form-data; boundary=b", "multipart/form-data", ""])
 )
-def test_damaged_bodies_are_refused(service: Fixture, body: bytes, kind: str) -> None:
+def test_damaged_bodies_are_refused(client: TestClient, body: bytes, kind: str) -> None:
     """Whatever stands in the place of a multipart body is the client's fault, on every path that takes files."""
-    for path in ("/predict/", "/predict/batch/"):
+    for path in (
+        "/predict/",
+        "/predict/batch/",
+        "/predict/page/",
+        "/predict/text/",
+        *map("/predict/{}/".format, TASKS),
+    ):
         content = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n' + body
-        response = service.client.post(path, content=content, headers={"Content-Type": kind})
+        response = client.post(path, content=content, headers={"Content-Type": kind})
         assert response.status_code in {400, 413, 415, 422}, response.text
 
 
+@pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("name", ["../../etc/passwd", "a\x00b.png", "x" * 500, "'; DROP TABLE", "\u202egnp.exe", ""])
-def test_hostile_file_names_mean_nothing(service: Fixture, name: str) -> None:
+def test_hostile_file_names_mean_nothing(client: TestClient, task: str, name: str) -> None:
     """The name of a file is never used; without one the part is no file."""
-    response = service.client.post("/predict/", files={"file": (name, picture(DARK))})
+    response = client.post(f"/predict/{task}/", files={"file": (name, stroke())})
     assert response.status_code == (200 if name else 422)
