@@ -2,12 +2,16 @@
 
     python -m app.data.data_import_characters --source DIR
     python -m app.data.data_import_characters --source DIR --task digit --name characters_digits
+    python -m app.data.data_import_characters --synthetic 100
 
 DIR holds parquet files with the columns `image` and `label`, and `writer` and `source` where they are known; or
 `emnist-*-images-idx3-ubyte` and its companions; or `emnist-*.mat`. EMNIST's images lie transposed in its files, and are
 turned. A writer is never in two splits; where a source has no validation split, a stable hash of the writer (of
 the image, where none is known) takes a tenth from training. Characters that the task does not know are left out. For
 folders of images there is `app/data/data_import_folder.py`.
+
+`--synthetic N` draws N images of every label, such as people draw on a canvas, all for training: name the data set that
+they become with a weight there.
 """
 
 import argparse
@@ -24,12 +28,14 @@ from scipy.io import loadmat
 
 from app.data.idx import find_idx, read_idx, to_png
 from app.data.importing import Row, make_parser, run_import
-from app.data.manifest import split_of
+from app.data.manifest import folder_of, split_of
 from app.data.sources import find_split_files, image_bytes, open_splits
+from app.data.strokes import draw_character, hands
 from app.errors import DataError
-from app.tasks import CHARACTER
+from app.tasks import CHARACTER, TASKS
 
 COLUMNS = ("image", "label")
+SYNTHETIC = "strokes"
 SHARES = (0.9, 0.1, 0.0)
 MAPPING = "-mapping.txt"
 EMNIST_SPLITS = ("train", "test")
@@ -48,11 +54,29 @@ class Found:
 
 
 def read_rows(arguments: argparse.Namespace) -> Generator[Row]:
-    """Yield the rows of `--source`, whatever it holds; raises DataError when it holds nothing that is known."""
-    folder = arguments.source
+    """Yield what `--synthetic` and `--source` say; raises DataError when a source holds nothing that is known."""
+    for label in TASKS[arguments.task].labels if arguments.synthetic else ():
+        yield from draw_rows(label, arguments.synthetic)
+    if arguments.source:
+        yield from read_source(arguments.source, arguments.name)
+
+
+def draw_rows(label: str, count: int) -> Iterator[Row]:
+    """Draw a label *count* times, each time the same images; raises DataError for one that cannot be drawn."""
+    fonts = hands()
+    for number in range(count):
+        key = f"{SYNTHETIC}-{folder_of(label)}-{number:06d}"
+        random = np.random.default_rng([*key.encode()])
+        hand = fonts[int(random.integers(len(fonts)))]
+        image = to_png(draw_character(random, label, hand))
+        yield Row(key, label, image, "train", SYNTHETIC, f"{SYNTHETIC}/{hand.stem}")
+
+
+def read_source(folder: Path, name: str) -> Generator[Row]:
+    """Yield the rows of a folder, whatever it holds; raises DataError when it holds nothing that is known."""
     parts = [*map(read_mat, sorted(folder.glob("*.mat"))), *map(read_emnist, sorted(folder.glob(f"*{MAPPING}")))]
     whole = not parts and "validation" in find_split_files(folder)
-    for found in chain.from_iterable(parts or [read_parquet(folder, arguments.name)]):
+    for found in chain.from_iterable(parts or [read_parquet(folder, name)]):
         yield to_row(found, whole=whole)
 
 
@@ -119,8 +143,14 @@ def read_mat(file: Path) -> Iterator[Found]:
 def main(arguments: list[str] | None = None) -> int:
     """Run the import from the command line."""
     parser = make_parser(__doc__.splitlines()[0], "characters", CHARACTER.name)
-    parser.add_argument("--source", type=Path, required=True, help="folder with the files")
-    return run_import(parser.parse_args(arguments), read_rows)
+    parser.set_defaults(name=None)
+    parser.add_argument("--source", type=Path, help="folder with the files")
+    parser.add_argument("--synthetic", type=int, default=0, metavar="N", help="draw N images of each label")
+    options = parser.parse_args(arguments)
+    if not options.source and options.synthetic < 1:
+        parser.error("nothing to import: give --source DIR, or --synthetic N with N above 0")
+    options.name = options.name or ("characters" if options.source else f"{options.task}_{SYNTHETIC}")
+    return run_import(options, read_rows)
 
 
 if __name__ == "__main__":
