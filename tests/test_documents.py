@@ -2,16 +2,30 @@
 
 import csv
 import json
+import os
+import signal
+import subprocess
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from app.inference.inference_onnx import main
 from tests.bundles import DARK, make_bundle, picture
-from tests.pages import as_pdf, draw_page, saved
+from tests.pages import as_pdf, as_tiff, draw_page, saved
 
+ROOT = Path(__file__).resolve().parents[1]
+SMALL = (700, 500)  # pixels of a page that is quickly answered
+EMPTY_PDF = b"""%PDF-1.4
+1 0 obj <</Type /Catalog /Pages 2 0 R>> endobj
+2 0 obj <</Type /Pages /Kids [] /Count 0>> endobj
+trailer <</Root 1 0 R>>
+%%EOF
+"""
 Command = Callable[..., int]
 
 
@@ -28,7 +42,7 @@ def _command(tmp_path: Path) -> Command:
 
 def rows_of(results: Path) -> list[dict[str, object]]:
     """The rows of JSON lines."""
-    return [json.loads(line) for line in results.read_text().splitlines()]
+    return [json.loads(line) for line in results.read_text().rstrip("\n").split("\n")]
 
 
 def test_every_page_has_its_row(command: Command, tmp_path: Path) -> None:
@@ -68,6 +82,76 @@ def test_a_run_goes_on_where_it_was(command: Command, tmp_path: Path) -> None:
     out.write_text("".join(whole[:3]) + whole[3][:40])
     command("--out", out)
     assert sorted(line for line in out.read_text().splitlines(keepends=True) if line in whole) == sorted(whole)
+
+
+def test_a_run_goes_on_within_a_long_file(command: Command, tmp_path: Path) -> None:
+    """Of a file that was interrupted only the missing pages are answered, and its copy and ALTO file are whole."""
+    (tmp_path / "scans" / "long.pdf").write_bytes(as_pdf([draw_page(4, SMALL)] * 6))
+    out, again = tmp_path / "results.jsonl", tmp_path / "again.jsonl"
+    command("--out", out)
+    whole = out.read_text().splitlines(keepends=True)
+    long = [line for line in whole if "long.pdf" in line]
+    again.write_text("".join(long[:4]))
+    command("--out", again, "--overlay", tmp_path / "overlays", "--copy-to", tmp_path / "sorted")
+    assert sorted(again.read_text().splitlines(keepends=True)) == sorted(whole)
+    drawn = sorted(path.stem[-4:] for path in (tmp_path / "overlays").glob("*long-*"))
+    assert drawn == ["0005", "0006"]
+    assert len(list((tmp_path / "sorted" / "printed").glob("*long.pdf"))) == 1
+    again.write_text("".join(long[:4]))
+    command("--out", again, "--alto", tmp_path / "alto")
+    assert sorted(again.read_text().splitlines(keepends=True)) == sorted(whole)
+    (alto,) = (tmp_path / "alto").glob("*long.xml")
+    assert alto.read_text().count("<Page ") == 6
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_an_interruption_loses_nothing(tmp_path: Path, processes: str) -> None:
+    """Ctrl+C, which the whole group of processes gets, ends a run quietly; the next answers the rest."""
+    bundle, scan, out = make_bundle(tmp_path / "bundle"), tmp_path / "long.tif", tmp_path / "results.jsonl"
+    scan.write_bytes(as_tiff([Image.new("RGB", (300, 60), "white")] * 200))
+    options = [str(scan), "--bundle", str(bundle), "--out", str(out), "--processes", processes]
+    line, pause = [sys.executable, "-m", "app.inference.inference_onnx", *options], threading.Event()
+    with subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:  # noqa: S603 - our own
+        while not out.exists() or not out.read_text():
+            assert process.poll() is None
+            pause.wait(0.01)
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.communicate(timeout=60)[1]
+    assert (process.returncode, "Traceback" in said) == (130, False)
+    assert "interrupted; the same command goes on" in said
+    assert 0 < len(rows_of(out)) < 200
+    assert main([*options[:-1], "1"]) == 0
+    assert sorted(row["page"] for row in rows_of(out)) == list(range(1, 201))
+
+
+def test_a_page_that_cannot_be_read_is_a_row_among_the_others(command: Command, tmp_path: Path) -> None:
+    """A page that is too large, or a file without any page, spoils no other page."""
+    pages = [draw_page(4), Image.new("1", (9000, 9000)), draw_page(5)]
+    (tmp_path / "scans" / "d.tif").write_bytes(as_tiff(pages))
+    (tmp_path / "scans" / "e.pdf").write_bytes(EMPTY_PDF)
+    out = tmp_path / "results.jsonl"
+    assert command("--out", out) == 1
+    rows = [(row["page"], row.get("printed_lines"), "error" in row) for row in rows_of(out) if "d.tif" in row["file"]]
+    assert rows == [(1, 4, False), (2, None, True), (3, 5, False)]
+    (empty,) = (row for row in rows_of(out) if "e.pdf" in row["file"])
+    assert empty["page"] == 1
+    assert "error" in empty
+
+
+def test_files_are_answered_once_and_share_no_names(command: Command, tmp_path: Path) -> None:
+    """A file that is named twice has one row; two files of one name have an overlay each; odd names do no harm."""
+    folder = tmp_path / "scans"
+    for name in ("c.jpg", "d\u2028e.png", os.fsdecode(b"f\xff.png")):
+        (folder / name).write_bytes(saved([draw_page(6)], "PNG"))
+    (folder / "c.png").write_bytes(saved([draw_page(7)], "PNG"))
+    out, overlays, bundle = tmp_path / "results.csv", tmp_path / "overlays", ["--bundle", str(tmp_path / "bundle")]
+    for _ in range(2):
+        main([str(folder), str(folder / "c.png"), *bundle, "--out", str(out), "--overlay", str(overlays)])
+    rows = rows_of(out.with_suffix(".jsonl"))
+    assert len(rows) == len({(row["file"], row["page"]) for row in rows}) == 8
+    assert len(list(overlays.iterdir())) == 7
+    command("--out", out.with_suffix(".parquet"))
+    assert len(pq.read_table(out.with_suffix(".parquet"))) == 8
 
 
 def test_a_broken_file_is_a_row_and_the_rest_goes_on(

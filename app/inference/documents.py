@@ -1,40 +1,40 @@
 """Answers for folders of documents: every page of every file, in several processes, resumed where it was interrupted.
 
-Owns what is written: one JSON object a page in the results, overlays, ALTO files, copies sorted by class. A file's rows
-are appended in one write once it is done, so a second run with the same results goes on with the files that are not
-in it. `inference_onnx` is the command line.
+Owns what is written: a row a page in the results, overlays, ALTO files, copies sorted by class. The work is done in
+pieces of some pages of one file, whose rows are appended together, so a second run with the same results goes on with
+the pages that are not in them. What belongs to a whole file is written before its last rows. `inference_onnx` is the
+command line.
 """
 
-import csv
-import json
 import shutil
+import signal
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import closing, suppress
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from contextlib import closing
+from dataclasses import dataclass, field
 from functools import cache
-from importlib import import_module
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 from PIL.Image import Image
 from tqdm import tqdm
 
-from app.errors import InputError, NoTextError
+from app.errors import InputError, NoTextError, UnreadableImageError
 from app.inference.recogniser import Recogniser
-from app.pages import Page, PageLimits, pages_of, recognise_anything
+from app.inference.results import Row, append, end_torn_row, rows_in
+from app.pages import Page, PageLimits, count_pages, pages_of, recognise_anything
 from app.pages.alto import to_alto
 from app.pages.overlay import overlay
 
-Row = dict[str, Any]
 MIXED, NO_TEXT, ERROR = "mixed", "no text", "error"
+PIECE = 4  # pages: what an interruption costs at most, and what a process takes of a long file at a time
 
 
 @dataclass(frozen=True)
 class Job:
-    """What to do with every file: `roots` are the paths that were named, folders are not written where None."""
+    """What to do with every file; folders are not written where None."""
 
     bundle: Path
     limits: PageLimits
@@ -44,63 +44,151 @@ class Job:
     copies: Path | None = None
 
 
+@dataclass(frozen=True)
+class Piece:
+    """Some pages of a file, counted from 1; `name` is that of what is written for the file."""
+
+    file: Path
+    name: str
+    pages: range
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A piece with its rows by page, and what ALTO is made of where it is wanted: pages that are no single lines."""
+
+    piece: Piece
+    rows: dict[int, Row]
+    pages: dict[int, Page]
+
+
+@dataclass
+class Unfinished:
+    """A file of which pages are missing: how many it has, and what there is of them."""
+
+    file: Path
+    name: str
+    count: int
+    rows: dict[int, Row] = field(default_factory=dict)
+    pages: dict[int, Page] = field(default_factory=dict)
+    written: set[int] = field(default_factory=set)
+
+    def pieces(self) -> Iterator[Piece]:
+        """The pieces that hold a page that is missing."""
+        for start in range(1, self.count + 1, PIECE):
+            pages = range(start, min(start + PIECE, self.count + 1))
+            if not self.rows.keys() >= set(pages):
+                yield Piece(self.file, self.name, pages)
+
+
 def run(files: Sequence[Path], job: Job, processes: int) -> Counter[str]:
-    """Answer for the files that are not in the results yet; returns how many of all pages have each class."""
-    done = set(files_in(job.results))
-    waiting = [file for file in files if str(file) not in done]
+    """Answer for the pages that are not in the results yet; returns how many of all pages have each class."""
     job.results.parent.mkdir(parents=True, exist_ok=True)
     end_torn_row(job.results)
-    with tqdm(total=len(files), initial=len(files) - len(waiting), unit=" files", disable=None) as bar:
-        for rows in answers(waiting, job, processes):
-            text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-            with job.results.open("a", encoding="utf-8") as results:
-                results.write(text)
-            bar.update()
+    counts = {file: count_pages(file, job.limits) for file in files}
+    waiting = unfinished(counts, job)
+    missing = sum(each.count - len(each.rows) for each in waiting.values())
+    total = sum(counts.values())
+    pieces = (piece for each in list(waiting.values()) for piece in each.pieces())
+    with tqdm(total=total, initial=total - missing, unit=" pages", disable=None) as bar:
+        for answered in answers(pieces, job, processes):
+            take(waiting, answered, job)
+            bar.update(len(answered.rows))
     return Counter(class_of(row) for row in rows_in(job.results))
 
 
-def end_torn_row(results: Path) -> None:
-    """Begin a new line where a crash cut the last row short."""
-    if results.is_file() and results.stat().st_size and not results.read_bytes().endswith(b"\n"):
-        with results.open("a", encoding="utf-8") as file:
-            file.write("\n")
+def unfinished(counts: Mapping[Path, int], job: Job) -> dict[Path, Unfinished]:
+    """The files of which pages are not in the results, with the rows that are.
+
+    An ALTO file is of all pages, so where it is wanted a file that was begun is read from its first page again.
+    """
+    found = {str(file): Unfinished(file, name, counts[file]) for file, name in names_for(counts).items()}
+    for row in rows_in(job.results):
+        if each := found.get(row["file"]):
+            each.rows[row["page"] or 1] = row
+            if len(each.rows) == each.count:
+                del found[row["file"]]
+    for each in found.values():
+        each.written = set(each.rows)
+        if job.alto:
+            each.rows = {}
+    return {each.file: each for each in found.values()}
 
 
-def answers(files: Sequence[Path], job: Job, processes: int) -> Iterator[list[Row]]:
-    """The rows of each file, as soon as it is done."""
+def take(waiting: dict[Path, Unfinished], answered: Answered, job: Job) -> None:
+    """Write what was answered; with the last piece of a file first what belongs to the whole file."""
+    each = waiting[answered.piece.file]
+    each.rows |= answered.rows
+    each.pages |= answered.pages
+    if len(each.rows) == each.count:
+        finish(waiting.pop(each.file), job)
+    append(job.results, [row for number, row in answered.rows.items() if number not in each.written])
+
+
+def finish(whole: Unfinished, job: Job) -> None:
+    """Write what belongs to a whole file: ALTO and a copy in the folder of its class."""
+    if job.alto and whole.pages:
+        job.alto.mkdir(parents=True, exist_ok=True)
+        pages = [whole.pages[number] for number in sorted(whole.pages)]
+        content = to_alto(pages, recogniser_of(job.bundle).description.labels, whole.file.name)
+        (job.alto / f"{whole.name}.xml").write_bytes(content)
+    if job.copies and whole.file.is_file():
+        target = job.copies / folder_of(whole.rows.values())
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(whole.file, target / f"{whole.name}{whole.file.suffix}")
+
+
+def answers(pieces: Iterator[Piece], job: Job, processes: int) -> Iterator[Answered]:
+    """The answers for each piece, as soon as it is done; no more pieces are in hand than the processes need."""
     if processes == 1:
-        yield from (answer_file(file, job) for file in files)
+        yield from (answer_piece(piece, job) for piece in pieces)
         return
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(answer_file, file, job) for file in files]
+    ignore = (signal.SIGINT, signal.SIG_IGN)  # an interruption is for the process that writes
+    context = get_context("spawn")
+    with ProcessPoolExecutor(processes, context, initializer=signal.signal, initargs=ignore) as pool:
         try:
-            for future in as_completed(futures):
-                yield future.result()
+            running = {pool.submit(answer_piece, piece, job) for piece in islice(pieces, 2 * processes)}
+            while running:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                running |= {pool.submit(answer_piece, piece, job) for piece in islice(pieces, len(done))}
+                yield from (future.result() for future in done)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def answer_file(file: Path, job: Job) -> list[Row]:
-    """Answer for all pages of one file and write what belongs to it; a file that cannot be read has one row."""
-    rows: list[Row] = []
-    pages: list[Page] = []
-    labels = recogniser_of(job.bundle).description.labels
-    try:
-        with closing(pages_of(file.read_bytes(), job.limits)) as images:
-            for number, image in enumerate(images, start=1):
-                row, page = answer_page(image, recogniser_of(job.bundle))
-                rows.append({"file": str(file), "page": number, **row})
-                if page:
-                    pages.append(page)
-                    draw(image, page, labels, job, f"{name_of(file)}-{number:04d}.png")
-    except (InputError, OSError) as error:
-        return [{"file": str(file), "page": None, "error": str(error)}]
-    if job.alto and pages:
-        job.alto.mkdir(parents=True, exist_ok=True)
-        (job.alto / f"{name_of(file)}.xml").write_bytes(to_alto(pages, labels, file.name))
-    if job.copies:
-        copy(file, rows, job.copies)
-    return rows
+def answer_piece(piece: Piece, job: Job) -> Answered:
+    """Answer for each page of a piece; one that cannot be read has its error as its row."""
+    answered = Answered(piece, {}, {})
+    recogniser = recogniser_of(job.bundle)
+    for number, image in read_pages(piece, job.limits):
+        about: Row = {"file": str(piece.file), "page": number}
+        if not isinstance(image, Image):
+            answered.rows[number] = {**about, "error": str(image)}
+            continue
+        fields, page = answer_page(image, recogniser)
+        answered.rows[number] = {**about, **fields}
+        if page:
+            draw(image, page, recogniser.description.labels, job, f"{piece.name}-{number:04d}.png")
+        if page and job.alto:
+            answered.pages[number] = page
+    return answered
+
+
+def read_pages(piece: Piece, limits: PageLimits) -> Iterator[tuple[int, Image | Exception]]:
+    """The number of each page of a piece with its image, or with what is wrong with it."""
+    number = piece.pages.start
+    while number in piece.pages:
+        try:
+            with closing(pages_of(piece.file.read_bytes(), limits, number)) as images:
+                for image in images:
+                    yield number, image
+                    number += 1
+                    if number not in piece.pages:
+                        return
+            yield number, UnreadableImageError(f"the file has no page {number}; save it anew")
+        except (InputError, OSError) as error:
+            yield number, error
+        number += 1
 
 
 @cache
@@ -133,51 +221,29 @@ def draw(image: Image, page: Page, labels: Sequence[str], job: Job, name: str) -
         overlay(image, page, labels).save(job.overlays / name, compress_level=3)
 
 
-def copy(file: Path, rows: Sequence[Row], folder: Path) -> None:
-    """Copy a file into the folder of its class; one whose pages differ is mixed."""
+def folder_of(rows: Collection[Row]) -> str:
+    """The folder that a file is copied into: that of its class; one whose pages differ is mixed."""
     classes = {class_of(row) for row in rows} - {NO_TEXT} or {NO_TEXT}
-    target = folder / (classes.pop() if len(classes) == 1 else MIXED).replace(" ", "_")
-    target.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(file, target / f"{name_of(file)}{file.suffix}")
+    return (classes.pop() if len(classes) == 1 else MIXED).replace(" ", "_")
 
 
-def class_of(row: Mapping[str, Any]) -> str:
+def class_of(row: Row) -> str:
     """The class of a page by its row."""
     if "error" in row:
         return ERROR
     return MIXED if row.get("mixed") else row["predicted_class"] or NO_TEXT
 
 
-def name_of(file: Path) -> str:
-    """A name for what is written for a file: its path without its suffix, so that no two files share one."""
-    return "_".join(part for part in file.with_suffix("").parts if part not in {file.anchor, ".", ".."})
-
-
-def rows_in(results: Path) -> Iterator[Row]:
-    """The whole rows of the results; one that was cut short by a crash is left out."""
-    if results.is_file():
-        for line in results.read_text(encoding="utf-8").splitlines():
-            with suppress(json.JSONDecodeError):
-                yield json.loads(line)
-
-
-def files_in(results: Path) -> Iterator[str]:
-    """The files that have rows."""
-    return (row["file"] for row in rows_in(results))
-
-
-def write_table(results: Path, table: Path) -> None:
-    """Write the results as CSV or Parquet, by the suffix; a column for every field that some row has.
-
-    Parquet needs pyarrow, which PenPress does not install where it only serves.
-    """
-    rows = list(rows_in(results))
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    if table.suffix == ".parquet":
-        columns = {name: [row.get(name) for row in rows] for name in names}
-        import_module("pyarrow.parquet").write_table(import_module("pyarrow").table(columns), table)
-        return
-    with table.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        writer.writerows(rows)
+def names_for(files: Iterable[Path]) -> dict[Path, str]:
+    """A name for what is written for each file: its path without its suffix, or with it where another has that name."""
+    names: dict[Path, str] = {}
+    taken: set[str] = set()
+    for file in files:
+        name = "_".join(part for part in file.with_suffix("").parts if part not in {file.anchor, ".", ".."})
+        if name in taken:
+            name += file.suffix.replace(".", "_")
+        while name in taken:
+            name += "_"
+        names[file] = name
+        taken.add(name)
+    return names

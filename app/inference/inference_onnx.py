@@ -29,8 +29,9 @@ from tqdm import tqdm
 
 from app.config import read_settings
 from app.errors import BundleError, InputError
-from app.inference.documents import ERROR, Job, run, write_table
+from app.inference.documents import ERROR, Job, run
 from app.inference.recogniser import Recogniser
+from app.inference.results import write_table
 from app.pages import PageLimits
 from app.preprocess import read_image, trace
 from app.tasks import DEFAULT, TASKS, Prediction
@@ -110,7 +111,7 @@ def answer_documents(options: argparse.Namespace, bundle: Path, limits: PageLimi
     """Analyse documents into the files that `--out` and its companions name; returns 0, 1 when a file failed."""
     results = options.out.with_suffix(".jsonl")
     job = Job(bundle, limits, results, options.overlay, options.alto, options.copy_to)
-    files = list(find_files(options.paths, SUFFIXES | {".pdf"}))
+    files = list(dict.fromkeys(find_files(options.paths, SUFFIXES | {".pdf"})))
     try:
         counts = run(files, job, max(1, options.processes))
     except KeyboardInterrupt:

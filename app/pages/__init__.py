@@ -2,6 +2,16 @@
 
 from app.pages.analyse import Page, PageLine, analyse
 from app.pages.anything import prediction_of, recognise_anything
-from app.pages.files import PageLimits, first_page, pages_of
+from app.pages.files import PageLimits, count_pages, first_page, pages_of
 
-__all__ = ["Page", "PageLimits", "PageLine", "analyse", "first_page", "pages_of", "prediction_of", "recognise_anything"]
+__all__ = [
+    "Page",
+    "PageLimits",
+    "PageLine",
+    "analyse",
+    "count_pages",
+    "first_page",
+    "pages_of",
+    "prediction_of",
+    "recognise_anything",
+]

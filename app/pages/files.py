@@ -8,10 +8,11 @@ import struct
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Lock
 
 import pypdfium2
-from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from app.errors import EncryptedFileError, ImageTooLargeError, TooManyPagesError, UnreadableImageError
 from app.preprocess.reading import flatten, read_image, refuse_too_large
@@ -35,18 +36,35 @@ class PageLimits:
     max_pixels: int
 
 
-def pages_of(data: bytes, limits: PageLimits) -> Generator[Image.Image]:
-    """Give the pages of a file as RGB; a PDF is drawn at 200 dpi, or less where it would have too many pixels.
+def pages_of(data: bytes, limits: PageLimits, first: int = 1) -> Generator[Image.Image]:
+    """Give the pages of a file from the *first* on as RGB; a PDF is drawn at 200 dpi, or less if that were too large.
 
     Raises UnreadableImageError for what is no image or PDF or is broken, EncryptedFileError for a PDF with a password,
     TooManyPagesError, and ImageTooLargeError for a page that has too many pixels.
     """
     if PDF_MAGIC in data[:PDF_HEAD]:
-        yield from pdf_pages(data, limits)
+        yield from pdf_pages(data, limits, first)
     elif data[:4] in TIFF_MAGIC:
-        yield from tiff_pages(data, limits)
+        yield from tiff_pages(data, limits, first)
     else:
         yield read_image(data, limits.max_pixels)
+
+
+def count_pages(file: Path, limits: PageLimits) -> int:
+    """How many pages a file on disk has; 1 for one that cannot be opened or has too many, which `pages_of` refuses."""
+    try:
+        with file.open("rb") as stream:
+            head = stream.read(PDF_HEAD)
+        count = 1
+        if PDF_MAGIC in head:
+            with PDFIUM, closing(pypdfium2.PdfDocument(file)) as document:
+                count = len(document)
+        elif head[:4] in TIFF_MAGIC:
+            with Image.open(file, formats=["TIFF"]) as image:
+                count = getattr(image, "n_frames", 1)
+    except (pypdfium2.PdfiumError, Image.DecompressionBombError, Image.DecompressionBombWarning, *TIFF_ERRORS):
+        return 1
+    return count if 1 <= count <= limits.max_pages else 1
 
 
 def first_page(data: bytes, limits: PageLimits) -> Image.Image:
@@ -70,14 +88,14 @@ def refuse_too_many(count: int, limits: PageLimits) -> None:
         raise TooManyPagesError(message)
 
 
-def pdf_pages(data: bytes, limits: PageLimits) -> Generator[Image.Image]:
+def pdf_pages(data: bytes, limits: PageLimits, first: int = 1) -> Generator[Image.Image]:
     """Draw the pages of a PDF."""
     with PDFIUM:
         document = open_pdf(data)
         count = len(document)
     try:
         refuse_too_many(count, limits)
-        for number in range(count):
+        for number in range(first - 1, count):
             yield pdf_page(document, number, limits.max_pixels)
     finally:
         with PDFIUM:
@@ -112,14 +130,16 @@ def pdf_page(document: pypdfium2.PdfDocument, number: int, max_pixels: int) -> I
     return image
 
 
-def tiff_pages(data: bytes, limits: PageLimits) -> Generator[Image.Image]:
+def tiff_pages(data: bytes, limits: PageLimits, first: int = 1) -> Generator[Image.Image]:
     """Read the pages of a TIFF."""
     try:
         with Image.open(io.BytesIO(data), formats=["TIFF"]) as file:
-            refuse_too_many(getattr(file, "n_frames", 1), limits)
-            for frame in ImageSequence.Iterator(file):
-                refuse_too_large(frame.size, limits.max_pixels)
-                yield flatten(ImageOps.exif_transpose(frame))
+            count = getattr(file, "n_frames", 1)
+            refuse_too_many(count, limits)
+            for number in range(first - 1, count):
+                file.seek(number)
+                refuse_too_large(file.size, limits.max_pixels)
+                yield flatten(ImageOps.exif_transpose(file))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         message = f"a page is too large ({error}); the limit is {limits.max_pixels} pixels"
         raise ImageTooLargeError(message) from error
