@@ -29,7 +29,7 @@ from app.pages.alto import to_alto
 from app.pages.overlay import overlay
 
 MIXED, NO_TEXT, ERROR = "mixed", "no text", "error"
-PIECE = 4  # pages: what an interruption costs at most, and what a process takes of a long file at a time
+PIECE = 4  # pages of a long file that a process takes at a time, and loses when it is interrupted
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def finish(whole: Unfinished, job: Job) -> None:
 
 
 def answers(pieces: Iterator[Piece], job: Job, processes: int) -> Iterator[Answered]:
-    """The answers for each piece, as soon as it is done; no more pieces are in hand than the processes need."""
+    """The answers for each piece, as soon as it is done; a process has only one in hand, so that Ctrl+C ends soon."""
     if processes == 1:
         yield from (answer_piece(piece, job) for piece in pieces)
         return
@@ -147,13 +147,13 @@ def answers(pieces: Iterator[Piece], job: Job, processes: int) -> Iterator[Answe
     context = get_context("spawn")
     with ProcessPoolExecutor(processes, context, initializer=signal.signal, initargs=ignore) as pool:
         try:
-            running = {pool.submit(answer_piece, piece, job) for piece in islice(pieces, 2 * processes)}
+            running = {pool.submit(answer_piece, piece, job) for piece in islice(pieces, processes)}
             while running:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 running |= {pool.submit(answer_piece, piece, job) for piece in islice(pieces, len(done))}
                 yield from (future.result() for future in done)
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
 
 
 def answer_piece(piece: Piece, job: Job) -> Answered:

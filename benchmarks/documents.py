@@ -1,0 +1,137 @@
+"""Measures the command line on folders and long files: time, memory, and whether an interruption costs anything.
+
+    python -m benchmarks.documents --processes 1 2
+    python -m benchmarks.documents --paths scans/ --processes 2
+
+Draws its own documents: a folder of rendered lines and pages, and a PDF. Each is answered in one go, and again with an
+interruption (SIGINT) in the middle, after which the same command goes on. The memory is that of all processes together,
+of which they share some, so it is an upper bound. The exit code is 1 when a row is missing or there twice.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from time import perf_counter
+
+from PIL import Image
+
+from app.data.documents import write_documents
+from benchmarks.load import rendered
+
+PAUSE, SECONDS = Event(), 0.05
+INTERRUPTED = 130
+
+
+@dataclass
+class Run:
+    """What came of a run of the command line: its exit code, its seconds, and the most memory it held."""
+
+    code: int
+    seconds: float
+    megabytes: float
+
+
+def watched(command: Sequence[str], stop: Callable[[], bool] = lambda: False) -> Run:
+    """Run a command and watch its memory; interrupt it and its children when *stop* says so."""
+    start, most = perf_counter(), 0.0
+    with subprocess.Popen(command, start_new_session=True) as process:  # noqa: S603 - our own
+        while process.poll() is None:
+            most = max(most, sum(map(megabytes, family(process.pid))))
+            if stop():
+                os.killpg(process.pid, signal.SIGINT)
+                process.wait()
+            PAUSE.wait(SECONDS)
+        return Run(process.returncode, perf_counter() - start, most)
+
+
+def family(process: int) -> list[int]:
+    """A process and all that it started, as far as they still run."""
+    found = [process]
+    with suppress(OSError):
+        for thread in Path(f"/proc/{process}/task").iterdir():
+            for child in (thread / "children").read_text(encoding="utf-8").split():
+                found += family(int(child))
+    return found
+
+
+def megabytes(process: int) -> float:
+    """The memory that a process holds now."""
+    with suppress(OSError, ValueError):
+        pages = int(Path(f"/proc/{process}/statm").read_text(encoding="utf-8").split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+    return 0.0
+
+
+def draw(folder: Path, lines: int, pages: int, pdf: int) -> list[Path]:
+    """A folder of *lines* lines and *pages* pages, and a PDF of *pdf* pages; what is of no pages is left out."""
+    images, scans = folder / "images", folder / "scans"
+    images.mkdir()
+    for number, content in enumerate(rendered(lines)):
+        (images / f"line-{number:05d}.jpg").write_bytes(content)
+    if pages:
+        write_documents(images, pages)
+    if pdf:
+        write_documents(scans, pdf, seed=1)
+        drawn = [Image.open(file) for file in sorted(scans.glob("*.jpg"))]
+        drawn[0].save(folder / "scans.pdf", save_all=True, append_images=drawn[1:], resolution=200)
+    return [*([images] if lines + pages else []), *([folder / "scans.pdf"] if pdf else [])]
+
+
+def measure(path: Path, processes: int, folder: Path) -> tuple[str, bool]:
+    """A line of the table for a folder or file, and whether all went well."""
+    out, again = folder / f"{path.name}-{processes}.jsonl", folder / f"{path.name}-{processes}-again.jsonl"
+    command = [sys.executable, "-m", "app.inference.inference_onnx", str(path), "--processes", str(processes), "--out"]
+    whole = watched([*command, str(out)])
+    rows = rows_of(out)
+    stopped = watched([*command, str(again)], lambda: again.is_file() and 2 * rows_of(again).total() >= rows.total())
+    left = rows_of(again).total()
+    resumed = watched([*command, str(again)])
+    same = rows_of(again) == rows and stopped.code in {whole.code, INTERRUPTED}
+    line = (
+        f"| {path.name} | {rows.total()} | {processes} | {whole.seconds:.1f} | {rows.total() / whole.seconds:.2f} "
+        f"| {whole.megabytes:.0f} | {left} in {stopped.seconds:.1f} s, the rest in {resumed.seconds:.1f} s "
+        f"| {'yes' if same else 'NO'} |"
+    )
+    return line, same
+
+
+def rows_of(results: Path) -> Counter[str]:
+    """The rows of results, each with how often it is there."""
+    return Counter(results.read_text(encoding="utf-8").splitlines())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--paths", nargs="+", type=Path, help="folders and files to answer, instead of drawn ones")
+    parser.add_argument("--lines", type=int, default=950, help="drawn lines in the folder (default: %(default)s)")
+    parser.add_argument("--pages", type=int, default=50, help="drawn pages in the folder (default: %(default)s)")
+    parser.add_argument("--pdf", type=int, default=200, help="pages of the PDF (default: %(default)s)")
+    parser.add_argument("--processes", nargs="+", type=int, default=[1], help="how many at once (default: 1)")
+    options = parser.parse_args(arguments)
+    heads = ("documents", "pages", "processes", "seconds", "pages a second", "MB at most", "interrupted", "same rows")
+    well = True
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        paths = options.paths or draw(folder, options.lines, options.pages, options.pdf)
+        sys.stdout.write(f"| {' | '.join(heads)} |\n|---|{'---:|' * 5}---|---|\n")
+        for path in paths:
+            for processes in options.processes:
+                line, same = measure(path, processes, folder)
+                well = well and same
+                sys.stdout.write(f"{line}\n")
+                sys.stdout.flush()
+    return 0 if well else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
