@@ -81,8 +81,9 @@ def draw(folder: Path, lines: int, pages: int, pdf: int) -> list[Path]:
         write_documents(images, pages)
     if pdf:
         write_documents(scans, pdf, seed=1)
-        drawn = [Image.open(file) for file in sorted(scans.glob("*.jpg"))]
-        drawn[0].save(folder / "scans.pdf", save_all=True, append_images=drawn[1:], resolution=200)
+        for number, file in enumerate(sorted(scans.glob("*.jpg"))):  # one by one, since together they are a gigabyte
+            with Image.open(file) as image:
+                image.save(folder / "scans.pdf", append=number > 0, resolution=200)
     return [*([images] if lines + pages else []), *([folder / "scans.pdf"] if pdf else [])]
 
 
