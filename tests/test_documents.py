@@ -68,6 +68,8 @@ def test_overlays_alto_and_copies_are_written(command: Command, tmp_path: Path) 
     assert command("--out", out, "--overlay", folders[0], "--alto", folders[1], "--copy-to", folders[2]) == 0
     assert sorted(path.name[-10:] for path in folders[0].iterdir()) == ["a-0001.png", "a-0003.png", "b-0001.png"]
     assert sorted(path.name[-5:] for path in folders[1].iterdir()) == ["a.xml", "b.xml"]
+    (alto,) = folders[1].glob("*a.xml")
+    assert [page.count("<TextLine") for page in alto.read_text().split("<Page ")[1:]] == [4, 0, 5]
     assert {path.parent.name: path.name[-5:] for path in folders[2].rglob("*c.png")} == {"handwritten": "c.png"}
     assert len(list((folders[2] / "printed").iterdir())) == 2
     with out.open(newline="") as file:

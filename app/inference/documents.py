@@ -9,7 +9,7 @@ command line.
 import shutil
 import signal
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from app.errors import InputError, NoTextError, UnreadableImageError
 from app.inference.recogniser import Recogniser
-from app.inference.results import Row, append, end_torn_row, rows_in
+from app.inference.results import Row, append, end_torn_row, names_for, rows_in
 from app.pages import Page, PageLimits, count_pages, pages_of, recognise_anything
 from app.pages.alto import to_alto
 from app.pages.overlay import overlay
@@ -55,7 +55,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Answered:
-    """A piece with its rows by page, and what ALTO is made of where it is wanted: pages that are no single lines."""
+    """A piece with its rows by page, and its pages where ALTO is wanted; those that are single lines count as empty."""
 
     piece: Piece
     rows: dict[int, Row]
@@ -127,7 +127,7 @@ def take(waiting: dict[Path, Unfinished], answered: Answered, job: Job) -> None:
 
 def finish(whole: Unfinished, job: Job) -> None:
     """Write what belongs to a whole file: ALTO and a copy in the folder of its class."""
-    if job.alto and whole.pages:
+    if job.alto and any(page.lines for page in whole.pages.values()):
         job.alto.mkdir(parents=True, exist_ok=True)
         pages = [whole.pages[number] for number in sorted(whole.pages)]
         content = to_alto(pages, recogniser_of(job.bundle).description.labels, whole.file.name)
@@ -169,8 +169,8 @@ def answer_piece(piece: Piece, job: Job) -> Answered:
         answered.rows[number] = {**about, **fields}
         if page:
             draw(image, page, recogniser.description.labels, job, f"{piece.name}-{number:04d}.png")
-        if page and job.alto:
-            answered.pages[number] = page
+        if job.alto:
+            answered.pages[number] = page or empty_page(*image.size)
     return answered
 
 
@@ -214,6 +214,11 @@ def answer_page(image: Image, recogniser: Recogniser) -> tuple[Row, Page | None]
     return row, page
 
 
+def empty_page(width: int, height: int) -> Page:
+    """A page without any line, which keeps its number among the pages of its file."""
+    return Page(width, height, 0, 0.0, (), None, 0.0, {}, mixed=False, shares={}, counts={})
+
+
 def draw(image: Image, page: Page, labels: Sequence[str], job: Job, name: str) -> None:
     """Write the overlay of a page if overlays are wanted."""
     if job.overlays:
@@ -232,18 +237,3 @@ def class_of(row: Row) -> str:
     if "error" in row:
         return ERROR
     return MIXED if row.get("mixed") else row["predicted_class"] or NO_TEXT
-
-
-def names_for(files: Iterable[Path]) -> dict[Path, str]:
-    """A name for what is written for each file: its path without its suffix, or with it where another has that name."""
-    names: dict[Path, str] = {}
-    taken: set[str] = set()
-    for file in files:
-        name = "_".join(part for part in file.with_suffix("").parts if part not in {file.anchor, ".", ".."})
-        if name in taken:
-            name += file.suffix.replace(".", "_")
-        while name in taken:
-            name += "_"
-        names[file] = name
-        taken.add(name)
-    return names

@@ -1,12 +1,13 @@
 """The rows that documents are answered with: appended as JSON lines while a run goes on, written as a table at its end.
 
 Rows that belong together are appended in one write, so that an interrupted run leaves whole ones; a row that a crash
-cut short is passed over. Knows nothing of what the rows say but their `file` and `page`.
+cut short is passed over. Knows nothing of what the rows say but their `file` and `page`. Also names what is written
+beside them.
 """
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -58,3 +59,18 @@ def write_table(results: Path, table: Path) -> None:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(rows)
+
+
+def names_for(files: Iterable[Path]) -> dict[Path, str]:
+    """A name for what is written for each file: its path without its suffix, or with it where another has that name."""
+    names: dict[Path, str] = {}
+    taken: set[str] = set()
+    for file in files:
+        name = "_".join(part for part in file.with_suffix("").parts if part not in {file.anchor, ".", ".."})
+        if name in taken:
+            name += file.suffix.replace(".", "_")
+        while name in taken:
+            name += "_"
+        names[file] = name
+        taken.add(name)
+    return names
