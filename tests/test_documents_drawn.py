@@ -17,9 +17,9 @@ def test_every_kind_of_document_has_lines_where_its_ink_is(kind: str) -> None:
     """A document has the class of its kind, and nearly every box holds what is darker than most of the box."""
     image, label, lines = draw_document(np.random.default_rng(3), kind, "train", photo=False)
     assert label == CLASSES.get(kind, "printed")
-    assert {name for _, name in lines} == ({"handwritten", "printed"} if label == "mixed" else {label})
+    assert {line.label for line in lines} == ({"handwritten", "printed"} if label == "mixed" else {label})
     grey = np.asarray(image.convert("L")).astype(int)
-    inked = [grey[top:bottom, left:right] for (left, top, right, bottom), _ in lines]
+    inked = [grey[top:bottom, left:right] for left, top, right, bottom in [line.box for line in lines]]
     contrasts = [np.percentile(box, 80) - box.min() for box in inked if box.size]
     assert np.mean(np.array(contrasts) > 15) > 0.9
 

@@ -4,6 +4,7 @@ Takes a sheet as pixels and gives an image with the matrix between them; knows n
 """
 
 import io
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -64,6 +65,11 @@ def light(random: Random, frame: tuple[int, int]) -> Plane:
 
 def moved(box: Box, matrix: Matrix) -> Box:
     """The box around a box after *matrix*."""
-    corners = np.array([[(box[x], box[y]) for x, y in ((0, 1), (2, 1), (2, 3), (0, 3))]], np.float64)
-    x, y = cv2.perspectiveTransform(corners, matrix)[0].T
-    return round(x.min()), round(y.min()), round(x.max()), round(y.max())
+    x, y = zip(*moved_points([(box[x], box[y]) for x, y in ((0, 1), (2, 1), (2, 3), (0, 3))], matrix), strict=True)
+    return min(x), min(y), max(x), max(y)
+
+
+def moved_points(points: Sequence[tuple[int, int]], matrix: Matrix) -> tuple[tuple[int, int], ...]:
+    """Points after *matrix*."""
+    after = cv2.perspectiveTransform(np.array([points], np.float64), matrix)[0]
+    return tuple((round(x), round(y)) for x, y in after)

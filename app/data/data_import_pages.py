@@ -12,7 +12,6 @@ out, and so are those whose `text` is there but has no letter and no digit: ditt
 import argparse
 import hashlib
 import io
-import json
 import sys
 from collections.abc import Generator
 from pathlib import Path
@@ -22,11 +21,10 @@ import numpy as np
 from PIL import Image
 
 from app.data.importing import Row, make_parser, run_import
-from app.data.sources import SPLIT_NAMES, check_columns
-from app.errors import DataError
+from app.data.page_listing import read_pages
+from app.data.sources import SPLIT_NAMES
 
 Box = tuple[float, float, float, float]
-PAGE, LINE = ("file", "source", "document", "lines"), ("bbox", "writing_type")  # what each must have
 MINIMUM_WIDTH, MINIMUM_HEIGHT = 20, 12
 PIECE_CHANCE = 0.4
 LONG = 5.0  # a box so many times longer than high may also give a piece
@@ -34,31 +32,8 @@ LONG = 5.0  # a box so many times longer than high may also give a piece
 
 def read_rows(arguments: argparse.Namespace) -> Generator[Row]:
     """Yield the crops of every page of `--source`; raises DataError without a usable `pages.jsonl`."""
-    listing = arguments.source / "pages.jsonl"
-    if not listing.is_file():
-        message = f"{listing} is missing; --source must be a folder with pages.jsonl and the page images"
-        raise DataError(message)
-    for page in read_pages(listing):
+    for page in read_pages(arguments.source):
         yield from page_rows(arguments.source, page, arguments.crops_per_line)
-
-
-def read_pages(listing: Path) -> list[dict[str, Any]]:
-    """Read and check the whole listing, so that nothing is cut before all of it is known to be usable."""
-    with listing.open(encoding="utf-8") as lines:
-        return [read_page(f"line {number} of {listing}", text) for number, text in enumerate(lines, 1)]
-
-
-def read_page(where: str, text: str) -> dict[str, Any]:
-    """Read and check one page of the listing."""
-    try:
-        page: dict[str, Any] = json.loads(text)
-    except json.JSONDecodeError as error:
-        message = f"{where} is no JSON ({error}); write one page a line"
-        raise DataError(message) from error
-    check_columns(where, PAGE, page)
-    for line in page["lines"]:
-        check_columns(f"a text line in {where}", LINE, line)
-    return page
 
 
 def page_rows(folder: Path, page: dict[str, Any], crops_per_line: int) -> Generator[Row]:

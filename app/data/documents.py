@@ -1,28 +1,31 @@
-"""Draws whole present-day documents: letters, invoices, receipts, forms, notes, scanned or photographed.
+"""Draws whole documents: present-day letters, invoices, receipts, forms, notes, or pages as archives hold them.
 
     python -m app.data.documents --out DIR --pages 120
+    python -m app.data.documents --out DIR --kinds prose register --lines app/data/datasets/catmus
 
-Owns what stands where on a document; the sheet is in `sheet`, the camera in `camera`, words are in `texts`. Writes
-images and `pages.jsonl` in the form that `app/pages/judge.py` reads, to measure the analysis of pages with; nothing is
-trained on them. Fonts are in one split only. Drawn pages supplement real ones: they show where the analysis breaks, not
-how well it does on what people send.
+Owns what stands where on a present-day document, and how documents become files; pages of archives are in `archive`,
+the sheet is in `sheet`, the camera in `camera`, words are in `texts`. Writes images and `pages.jsonl` in the form that
+`app/pages/judge.py` and the import scripts for pages read. Fonts are in one split only; lines of a data set are those
+of its training split, and pages with such are for training. Drawn pages supplement real ones: they show where the
+analysis breaks, not how well it does on what people send.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from app.data import texts
-from app.data.camera import Box, Colour, capture, moved
+from app.data import archive, texts
+from app.data.camera import Colour, capture
+from app.data.cuttings import Cuttings
 from app.data.manifest import split_of
 from app.data.paper import Random
-from app.data.sheet import Hand, Sheet, coloured
+from app.data.sheet import Hand, Sheet, Written, coloured
 
 A4, RECEIPT, STICKY = (1130, 1600), (520, 1500), (760, 760)  # pixels of sheets
 STICKERS: tuple[Colour, ...] = ((250, 236, 130), (250, 190, 205), (190, 232, 170), (170, 215, 240))
@@ -147,33 +150,47 @@ def words(random: Random, count: int) -> str:
 
 
 def draw_document(
-    random: Random, kind: str, split: str, *, photo: bool
-) -> tuple[Image.Image, str, list[tuple[Box, str]]]:
-    """A document of a kind as an image (RGB), its class, and box and class of every line on it."""
-    draw, size = KINDS[kind]
-    sticker = STICKERS[int(random.integers(len(STICKERS)))] if kind == "sticky" else None
-    sheet = Sheet(random, size, split, sticker)
-    label = draw(sheet)
+    random: Random, kind: str, split: str, *, photo: bool, cuttings: Cuttings | None = None
+) -> tuple[Image.Image, str, list[Written]]:
+    """A document of a kind as an image (RGB), its class, and the lines on it."""
+    if kind in archive.KINDS:
+        sheet = Sheet(random, (int(random.integers(900, 1300)), 1600), split)
+        label = archive.KINDS[kind](sheet, cuttings)
+        archive.decorate(sheet)
+    else:
+        draw, size = KINDS[kind]
+        sticker = STICKERS[int(random.integers(len(STICKERS)))] if kind == "sticky" else None
+        sheet = Sheet(random, size, split, sticker)
+        label = draw(sheet)
     image, matrix = capture(random, coloured(sheet), photo=photo)
-    return image, label, [(moved(box, matrix), name) for box, name in sheet.lines]
+    return image, label, [line.moved(matrix) for line in sheet.lines]
 
 
-def write_documents(folder: Path, pages: int, seed: int = 0) -> None:
-    """Draw *pages* documents of all kinds into *folder*, with `pages.jsonl`; every other one is photographed."""
+def write_documents(
+    folder: Path, pages: int, seed: int = 0, kinds: Sequence[str] = tuple(KINDS), lines: Path | None = None
+) -> None:
+    """Draw *pages* documents of the *kinds* into *folder*, with `pages.jsonl`; every other one is photographed.
+
+    Pages of archives are never photographed by hand; *lines* is a data set that they may take lines from.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    cuttings = Cuttings(lines) if lines else None
     with (folder / "pages.jsonl").open("w", encoding="utf-8") as listing:
         for number in tqdm(range(pages), unit=" pages"):
-            kind, photo = list(KINDS)[number % len(KINDS)], number // len(KINDS) % 2 == 0
-            key = f"{kind}-{seed}-{number:05d}"
-            image, label, lines = draw_document(np.random.default_rng([seed, number]), kind, split_of(key), photo=photo)
+            kind = kinds[number % len(kinds)]
+            photo = number // len(kinds) % 2 == 0 and kind in KINDS
+            key = f"{kind.replace(' ', '-')}-{seed}-{number:05d}"
+            split = "train" if cuttings else split_of(key)
+            random = np.random.default_rng([seed, number])
+            image, label, found = draw_document(random, kind, split, photo=photo, cuttings=cuttings)
             image.save(folder / f"{key}.jpg", quality=95)
             row = {
                 "file": f"{key}.jpg",
                 "source": f"{kind}, {'photographed' if photo else 'scanned'}",
                 "document": key,
-                "split": split_of(key),
+                "split": split,
                 "page_label": label,
-                "lines": [{"bbox": box, "writing_type": name} for box, name in lines],
+                "lines": [{"bbox": line.box, "writing_type": line.label, "core": line.core} for line in found],
             }
             listing.write(json.dumps(row) + "\n")
 
@@ -184,8 +201,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder for the images and pages.jsonl")
     parser.add_argument("--pages", type=int, default=120, help="how many (default: 120)")
     parser.add_argument("--seed", type=int, default=0, help="another seed, other documents")
+    parser.add_argument(
+        "--kinds",
+        nargs="+",
+        choices=[*KINDS, *archive.KINDS],
+        default=list(KINDS),
+        help="what to draw (default: present-day documents)",
+    )
+    parser.add_argument("--lines", type=Path, help="a data set of lines to compose pages of archives of")
     options = parser.parse_args(arguments)
-    write_documents(options.out, options.pages, options.seed)
+    write_documents(options.out, options.pages, options.seed, options.kinds, options.lines)
     sys.stdout.write(f"{options.pages} documents in {options.out}\n")
     return 0
 

@@ -24,7 +24,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from app.config import read_settings
-from app.data.manifest import SPLITS, Sample, folder_of, split_of, stable_share, summary, write_manifest
+from app.data.manifest import SPLITS, Sample, folder_of, map_beside, split_of, stable_share, summary, write_manifest
 from app.errors import DataError, InputError, PenPressError
 from app.preprocess import read_image
 from app.tasks import DEFAULT, TASKS, Task
@@ -34,7 +34,10 @@ SUFFIXES = {"JPEG": ".jpg", "PNG": ".png"}
 
 @dataclass(frozen=True)
 class Row:
-    """One labelled image of a source; `key` names it within the data set, `split` None leaves the choice to a hash."""
+    """One labelled image of a source; `key` names it within the data set, `split` None leaves the choice to a hash.
+
+    `places` is the PNG file of a map, which is laid beside the image.
+    """
 
     key: str
     label: str
@@ -44,6 +47,7 @@ class Row:
     document: str
     language: str = ""
     years: str = ""
+    places: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -115,13 +119,15 @@ def _write_row(row: Row, split: str, directory: Path, task: Task, present: dict[
         message = f"label {row.label!r} is none of {', '.join(task.labels)}"
         raise DataError(message)
     # The digest in the name: another source imported under the same name never takes an old file for its own.
-    digest = hashlib.sha256(row.key.encode() + row.image).hexdigest()[:12]
+    digest = hashlib.sha256(row.key.encode() + row.image + row.places).hexdigest()[:12]
     stem = f"{re.sub(r'[^0-9A-Za-z_-]+', '_', row.key)[:80]}-{digest}"
     folder = directory / split / folder_of(label)
     file = present.get(stem)
     if file is None or file.parent.name != folder.name:
         content, suffix = _encoded(row.image)
         file = folder / f"{stem}{suffix}"
+        if row.places:  # before the image, which then stands for both
+            _write_bytes(map_beside(file), row.places)
         _write_bytes(file, content)
         present[stem] = file
     elif file.parent != folder:
@@ -153,8 +159,10 @@ def _write_bytes(file: Path, content: bytes) -> None:
 
 
 def _move(file: Path, folder: Path) -> Path:
-    """Move a file into another folder."""
+    """Move an image, and the map beside it, into another folder."""
     folder.mkdir(parents=True, exist_ok=True)
+    if (beside := map_beside(file)).is_file():
+        beside.replace(folder / beside.name)
     return file.replace(folder / file.name)
 
 

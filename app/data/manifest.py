@@ -71,6 +71,11 @@ def read_listed(file: Path) -> Image:
         raise DataError(message) from error
 
 
+def map_beside(file: Path) -> Path:
+    """Where the map of an image lies, which says where on it the labels are: `x.map.png` beside `x.jpg`."""
+    return file.with_suffix(".map.png")
+
+
 def write_manifest(directory: Path, samples: Iterable[Sample]) -> None:
     """Check *samples* and write them, sorted by path, as the manifest of *directory*, at once or not at all."""
     ordered = sorted(samples, key=lambda sample: sample.path)

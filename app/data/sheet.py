@@ -4,6 +4,7 @@ Owns the planes of ink and rules of a sheet and how they become colours. What st
 are in `drawing`, the looks of paper and ink in `paper`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.data import paper
-from app.data.camera import Box, Colour
+from app.data.camera import Box, Colour, Matrix, moved, moved_points
 from app.data.drawing import UNIT, draw_font, draw_set, fonts_of, stamp
 from app.data.paper import Plane, Random
 
 INKS = {"handwritten": paper.PEN, "printed": paper.PRESS}
 INKED = 0.3  # coverage of what is ink, not its soft edge
+Points = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,22 @@ class Hand:
     size: float
 
 
+@dataclass(frozen=True)
+class Written:
+    """A line on a sheet: the box around its ink, its class, and the polygon that its small letters fill."""
+
+    box: Box
+    label: str
+    core: Points
+
+    def moved(self, matrix: Matrix) -> "Written":
+        """The line after *matrix*."""
+        return Written(moved(self.box, matrix), self.label, moved_points(self.core, matrix))
+
+
 @dataclass
 class Sheet:
-    """A sheet while it is written on: the ink of each class, its rules, and the place of every line."""
+    """A sheet while it is written on: the ink of each class, its rules, pictures on it, and its lines."""
 
     random: Random
     size: tuple[int, int]
@@ -40,12 +55,14 @@ class Sheet:
     print_colour: Colour | None = None
     ink: dict[str, Plane] = field(init=False)
     rules: Plane = field(init=False)
-    lines: list[tuple[Box, str]] = field(default_factory=list)
+    pictures: Plane = field(init=False)
+    lines: list[Written] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Begin with blank planes."""
         self.ink = {label: np.zeros(self.size[::-1], np.float32) for label in INKS}
         self.rules = np.zeros(self.size[::-1], np.float32)
+        self.pictures = np.zeros(self.size[::-1], np.float32)
 
     def hand(self, label: str, low: float, high: float) -> Hand:
         """Take up a pen or a press; an x is between *low* and *high* pixels high."""
@@ -66,13 +83,20 @@ class Sheet:
             text = text[: round(len(text) * min(0.95, room / plane[0].shape[1]))].rsplit(" ", 1)[0]
             plane = self.draw(hand, text)
         coverage, row = plane
-        top, column = round(base - row), round(left)
-        stamp(self.ink[hand.label], coverage, top, column)
+        width = coverage.shape[1]
+        core = ((0, row - hand.size), (width, row - hand.size), (width, row), (0, row))
+        self.stamp(hand.label, coverage, (round(left), round(base - row)), core)
+        return left + float(width)
+
+    def stamp(self, label: str, coverage: Plane, place: tuple[int, int], core: Sequence[tuple[float, float]]) -> None:
+        """Lay a line's coverage with its left upper corner on *place*; its core is in pixels of the coverage."""
+        column, top = place
+        stamp(self.ink[label], coverage, top, column)
         rows, columns = np.nonzero(coverage > INKED)
         if rows.size:
             box = column + columns.min(), top + rows.min(), column + columns.max() + 1, top + rows.max() + 1
-            self.lines.append(((int(box[0]), int(box[1]), int(box[2]), int(box[3])), hand.label))
-        return left + float(coverage.shape[1])
+            points = tuple((round(column + x), round(top + y)) for x, y in core)
+            self.lines.append(Written((int(box[0]), int(box[1]), int(box[2]), int(box[3])), label, points))
 
     def draw(self, hand: Hand, text: str) -> tuple[Plane, float]:
         """The coverage of *text* in the size of the hand, without empty columns, and the row of its baseline."""
@@ -95,9 +119,11 @@ def coloured(sheet: Sheet) -> NDArray[np.float32]:
     if sheet.colour is not None:
         pixels *= np.array(sheet.colour, np.float32) / 240
     rule = paper.RULES[int(random.integers(len(paper.RULES)))]
+    if sheet.pictures.any():
+        pixels = paper.lay_ink(pixels, sheet.pictures, paper.ink_colour(random, paper.PRESS))
     pixels = paper.lay_ink(pixels, sheet.rules * np.float32(random.uniform(0.3, 1)), rule)
     for label, plane in sheet.ink.items():
-        sizes = [box[3] - box[1] for box, kind in sheet.lines if kind == label]
+        sizes = [line.box[3] - line.box[1] for line in sheet.lines if line.label == label]
         if sizes:
             unit = float(np.median(sizes)) / 2
             coverage = paper.vary_strokes(plane, random, INKS[label], unit)

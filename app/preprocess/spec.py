@@ -9,6 +9,7 @@ StepName = Literal[
     "fill_outside",
     "level",
     "stretch_contrast",
+    "set_paper",
     "find_ink",
     "keep_strokes",
     "deskew",

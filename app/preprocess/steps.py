@@ -9,6 +9,8 @@ from app.preprocess.levelling import level
 from app.preprocess.spec import StepName
 from app.preprocess.strokes import centre_mass, deskew, fill_cell, find_ink, keep_strokes
 
+PAPER = 200  # the grey value that paper gets; lighter paper leaves no room for what is lighter still
+
 
 def dark_on_light(pixels: Grey) -> Grey:
     """Step: turn light writing on dark ground over, so that the ground is light."""
@@ -34,11 +36,18 @@ def stretch_contrast(pixels: Grey) -> Grey:
     return stretched.clip(0, 255).astype(np.uint8)
 
 
+def set_paper(pixels: Grey) -> Grey:
+    """Step: shift all grey values so that their median, which on a page is its paper, is 200."""
+    (median,) = percentiles(luminance(pixels), (0.5,))
+    return (pixels.astype(np.int16) + (PAPER - median)).clip(0, 255).astype(np.uint8)
+
+
 STEPS: dict[StepName, Callable[[Grey], Grey]] = {
     "dark_on_light": dark_on_light,
     "fill_outside": fill_outside,
     "level": level,
     "stretch_contrast": stretch_contrast,
+    "set_paper": set_paper,
     "find_ink": find_ink,
     "keep_strokes": keep_strokes,
     "deskew": deskew,

@@ -32,6 +32,8 @@ class Task:
     apart without context. `strange_share` is the share of validation images that may be flagged as unlike all that was
     learnt; 0 for no such flag. `views` says whether answers are means over nine views of an image (on), over one (off),
     or over nine where the first is uncertain. `signs` says that the labels are what texts are put together of.
+    `places` says that a network is also taught where on an image its labels are, by a map beside every image, and that
+    its exported model takes images of any size.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Task:
     strange_share: float = 0.0
     views: Views = "off"
     signs: bool = False
+    places: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from app.preprocess import fill_outside, paper_colour
 from app.training.distort import alter_strokes
+from app.training.page_crops import alter_page
 
 Grey = NDArray[np.uint8]
 Generator = np.random.Generator
@@ -239,4 +240,9 @@ def alter_character(pixels: Grey, random: Generator, _other: Other) -> Grey:
     return alter_strokes(pixels, random)
 
 
-RECIPES: dict[str, Recipe] = {"none": keep, "text_line": alter_text_line, "strokes": alter_character}
+RECIPES: dict[str, Recipe] = {
+    "none": keep,
+    "text_line": alter_text_line,
+    "strokes": alter_character,
+    "page": alter_page,
+}

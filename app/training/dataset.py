@@ -13,15 +13,18 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from app.data.manifest import Sample, read_listed, read_manifest
+from app.data.manifest import Sample, map_beside, read_listed, read_manifest
 from app.errors import DataError, NothingDrawnError
 from app.evaluate import Case
 from app.preprocess import ImageSpec, to_array
 from app.tasks import Task
 from app.training.augment import RECIPES
+from app.training.page_crops import SHRINK, SIDE, Pixels, cut, draw_view, middle_views
 
+EVEN = 0.5  # of the crops that reach over the page have its paper beside it
+MIDDLES = 4  # crops of a page
 NONE = -1  # stands for the label of an image that is none of the labels
-Pair = tuple[torch.Tensor, int]
+Pair = tuple[torch.Tensor, int] | tuple[torch.Tensor, torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,15 @@ class Item:
     def read(self) -> Image.Image:
         """Decode the image as the service would; raises DataError when the file is gone."""
         return read_listed(self.file)
+
+    def read_places(self) -> tuple[Pixels, Pixels]:
+        """Decode the image in grey, and the map beside it; raises DataError when they do not belong together."""
+        page = np.asarray(self.read().convert("L"))
+        maps = np.asarray(read_listed(map_beside(self.file)))
+        if maps.shape[:2] != tuple(-(-length // SHRINK) for length in page.shape):
+            message = f"{self.file} has a map of {maps.shape} for its {page.shape} pixels; import the data set again"
+            raise DataError(message)
+        return page, maps
 
     def case(self) -> Case:
         """The sample as evaluation wants it, with the slices that a report is broken down by."""
@@ -170,6 +182,57 @@ class AlteredImages(Dataset[Pair]):
         except NothingDrawnError:  # the alteration went too far
             array = to_array(image, self._spec)
         return torch.from_numpy(array), position
+
+
+class PageCrops(Dataset[Pair]):
+    """A crop of every image with its map, both turned and scaled, the crop altered by the recipe; fixed by the seed."""
+
+    def __init__(self, items: Sequence[Item], spec: ImageSpec, recipe: str, seed: int) -> None:
+        """Read nothing yet; *seed* should differ from epoch to epoch."""
+        self._items, self._spec, self._seed = items, crop_spec(spec), seed
+        self._recipe = RECIPES[recipe]
+
+    def __len__(self) -> int:
+        """The number of images."""
+        return len(self._items)
+
+    def __getitem__(self, index: int) -> Pair:
+        """Input of shape (channels, 640, 640) and its map of shape (labels + 1, 160, 160), uint8."""
+        random = np.random.default_rng((self._seed, index))
+        page, maps = self._items[index].read_places()
+        view = draw_view(maps, random)
+        beside = int(np.median(page[::8, ::8])) if random.random() < EVEN else int(random.integers(256))
+        grey, seen = cut(page, maps, view, beside)
+        return as_pair(self._recipe(grey, random, lambda: grey), seen, self._spec)
+
+
+class MiddleCrops(Dataset[Pair]):
+    """Four crops around the middle of every image as they are, with their maps."""
+
+    def __init__(self, items: Sequence[Item], spec: ImageSpec) -> None:
+        """Read nothing yet."""
+        self._items, self._spec = items, crop_spec(spec)
+
+    def __len__(self) -> int:
+        """The number of crops."""
+        return MIDDLES * len(self._items)
+
+    def __getitem__(self, index: int) -> Pair:
+        """Input and map, as `PageCrops` has them."""
+        page, maps = self._items[index // MIDDLES].read_places()
+        view = middle_views((page.shape[0], page.shape[1]))[index % MIDDLES]
+        return as_pair(*cut(page, maps, view, int(np.median(page[::8, ::8]))), self._spec)
+
+
+def crop_spec(spec: ImageSpec) -> ImageSpec:
+    """The spec for crops: the same steps and values at their size."""
+    return spec.model_copy(update={"height": SIDE, "width": SIDE})
+
+
+def as_pair(grey: Pixels, maps: Pixels, spec: ImageSpec) -> Pair:
+    """A crop as network input beside its map, planes first."""
+    planes = np.ascontiguousarray(maps.transpose(2, 0, 1))
+    return torch.from_numpy(to_array(Image.fromarray(grey), spec)), torch.from_numpy(planes)
 
 
 def make_loader(images: Dataset[Pair], batch: int, workers: int) -> DataLoader[Pair]:

@@ -5,6 +5,7 @@ Everything after the export runs the ONNX file through the serving recogniser: w
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -19,6 +20,7 @@ from app.preprocess import ImageSpec, to_batch
 from app.tasks import Task
 from app.training.evidence import add_maps
 from app.training.model import Network
+from app.training.page_network import STRIDE
 
 TOLERANCE = 1e-3  # of a logit
 OPSET = 18
@@ -26,8 +28,13 @@ PROBES = 4
 Logits = NDArray[np.float32]
 
 
-def export_network(network: Network, spec: ImageSpec, images: Sequence[Image.Image], path: Path) -> None:
-    """Write the network as ONNX with a free batch size, and compare both on *images*; raises ExportParityError."""
+def export_network(
+    network: Network, spec: ImageSpec, images: Sequence[Image.Image], path: Path, *, any_size: bool = False
+) -> None:
+    """Write the network as ONNX with a free batch size, and compare both on *images*; raises ExportParityError.
+
+    Of *any_size*, height and width of the input are free as well: multiples of 32.
+    """
     batch = torch.from_numpy(to_batch([*images, *images[-1:]], spec))  # of one image, its size would become a constant
     network.to(memory_format=torch.contiguous_format)  # as training leaves it, the graph would shuffle the features
     torch.onnx.export(
@@ -36,7 +43,7 @@ def export_network(network: Network, spec: ImageSpec, images: Sequence[Image.Ima
         str(path),
         input_names=["images"],
         output_names=["logits"],
-        dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=4096)},),
+        dynamic_shapes=(free_sizes(any_size=any_size),),
         opset_version=OPSET,
         external_data=False,
         dynamo=True,
@@ -45,6 +52,16 @@ def export_network(network: Network, spec: ImageSpec, images: Sequence[Image.Ima
     strip_traces(path)
     add_maps(path)
     check_parity(network, batch, path)
+    if any_size:
+        check_parity(network, batch[..., STRIDE:, : -2 * STRIDE], path)
+
+
+def free_sizes(*, any_size: bool) -> dict[int, Any]:
+    """Which axes of the input are free, as torch wants to be told: the batch, and of *any_size* height and width."""
+    free: dict[int, Any] = {0: torch.export.Dim("batch", min=1, max=4096)}
+    if any_size:
+        free[2], free[3] = (STRIDE * torch.export.Dim(f"{name}_parts", min=1, max=128) for name in ("height", "width"))
+    return free
 
 
 def strip_traces(path: Path) -> None:

@@ -11,11 +11,22 @@ from torch import nn
 from app.errors import DataError
 from app.preprocess import ImageSpec
 from app.tasks import TASKS, Task
-from app.training.dataset import AlteredImages, Item, choose, class_weights, draw_epoch, is_alike, make_loader
+from app.training.dataset import (
+    AlteredImages,
+    Item,
+    MiddleCrops,
+    PageCrops,
+    Pair,
+    choose,
+    class_weights,
+    draw_epoch,
+    is_alike,
+    make_loader,
+)
+from app.training.goals import PLACES, Batch
 from app.training.model import Network, build_network, fold_scaling, freeze
 from app.training.options import Options, choose_spec
 from app.training.train import (
-    Batch,
     Feed,
     History,
     Schedule,
@@ -25,7 +36,7 @@ from app.training.train import (
     start_fitting,
 )
 
-Batches = torch.utils.data.DataLoader[tuple[torch.Tensor, int]]
+Batches = torch.utils.data.DataLoader[Pair]
 Log = Callable[[dict[str, float], int | None], None]
 
 
@@ -80,7 +91,7 @@ def train_network(splits: Splits, options: Options, folder: Path, log: Log) -> t
     torch.manual_seed(options.seed)
     task, spec = TASKS[options.task], choose_spec(options)
     network = build_network(options.architecture, task, spec, options.weights)
-    feed_images = image_feed(task, spec, splits, options)
+    feed_images = (place_feed if task.places else image_feed)(task, spec, splits, options)
     checkpoint = folder / "fitting.pth"
     schedule = Schedule(
         epochs=options.epochs,
@@ -127,6 +138,21 @@ def image_feed(task: Task, spec: ImageSpec, splits: Splits, options: Options) ->
         return make_loader(images, options.batch, options.workers)
 
     return Feed(train, validation, task.labels, class_weights(splits.train, task.labels) ** options.balance)
+
+
+def place_feed(task: Task, spec: ImageSpec, splits: Splits, options: Options) -> Feed:
+    """Batches of altered crops and their maps for training, of the middles of pages as they are for validation."""
+    recipe = options.augment or task.augment
+
+    def train(epoch: int) -> Batches:
+        drawn = draw_epoch(splits.train, options.seed, epoch)
+        crops = PageCrops(drawn, spec, recipe, seed=options.seed * 100_003 + epoch)
+        return make_loader(crops, options.batch, options.workers)
+
+    def validation() -> Batches:
+        return make_loader(MiddleCrops(splits.validation, spec), options.batch, options.workers)
+
+    return Feed(train, validation, task.labels, class_weights(splits.train, task.labels), PLACES)
 
 
 def feature_feed(network: Network, images: Feed, options: Options) -> Feed:

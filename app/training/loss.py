@@ -1,4 +1,4 @@
-"""The loss of a batch, in which images may be that are none of the task's labels."""
+"""The loss of a batch: of labels, where images may be that have none of them, or of maps that are known in part."""
 
 import torch
 from torch import nn
@@ -6,6 +6,7 @@ from torch import nn
 from app.training.dataset import NONE
 
 STRANGE_SHARE = 0.5  # of images that are none of the labels
+OVERLAP_SHARE = 0.3
 
 
 def loss_of(logits: torch.Tensor, truths: torch.Tensor, criterion: nn.Module) -> torch.Tensor:
@@ -19,3 +20,18 @@ def loss_of(logits: torch.Tensor, truths: torch.Tensor, criterion: nn.Module) ->
         return loss
     strange = logits[~known]
     return loss + STRANGE_SHARE * (strange.logsumexp(1) - strange.mean(1)).mean()
+
+
+def loss_of_maps(logits: torch.Tensor, maps: torch.Tensor) -> torch.Tensor:
+    """The loss of logits of shape (n, labels, rows, columns) for maps of uint8 with a plane more: what is known, 255.
+
+    Cross-entropy by place, and how little of the lines overlaps what is taken for them (F. Milletari and others,
+    V-Net, 2016), which is the same for lines on little and on much of the page.
+    """
+    shares = maps.float() / 255
+    truths, known = shares[:, :-1], shares[:, -1:].expand_as(logits)
+    crossed = nn.functional.binary_cross_entropy_with_logits(logits, truths, weight=known)
+    found, there = logits.sigmoid() * known, truths * known
+    places = (0, 2, 3)
+    overlap = (2 * (found * there).sum(places) + 1) / ((found**2).sum(places) + (there**2).sum(places) + 1)
+    return crossed + OVERLAP_SHARE * (1 - overlap).mean()

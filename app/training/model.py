@@ -14,11 +14,14 @@ from torch import nn
 from app.errors import DataError
 from app.preprocess import ImageSpec
 from app.tasks import Task
+from app.training.page_network import page_map
 from app.training.small_networks import SMALL
 
 BASELINE = "gradient_histogram"
 TORCHVISION = ("mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "resnet18", "efficientnet_b0")
-ARCHITECTURES = (*TORCHVISION, BASELINE, *SMALL)
+PAGE_MAP = "page_map"
+OWN = {**SMALL, PAGE_MAP: page_map}
+ARCHITECTURES = (*TORCHVISION, BASELINE, *OWN)
 
 
 class Network(nn.Module):
@@ -33,6 +36,12 @@ class Network(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Head over backbone."""
         logits: torch.Tensor = self.head(self.backbone(images))
+        return logits
+
+    def places(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits place by place, of shape (n, labels, rows, columns): the head before the backbone takes the mean."""
+        features = self.backbone.get_submodule("features")(images)
+        logits: torch.Tensor = self.head(features.movedim(1, -1)).movedim(-1, 1)
         return logits
 
 
@@ -79,8 +88,8 @@ def build_network(architecture: str, task: Task, spec: ImageSpec, weights: str =
     saved = read_state(Path(weights)) if weights not in ("imagenet", "none") else {}
     if architecture == BASELINE:
         backbone: nn.Module = GradientHistogram()
-    elif architecture in SMALL:
-        backbone = SMALL[architecture](spec)
+    elif architecture in OWN:
+        backbone = OWN[architecture](spec)
     elif architecture in TORCHVISION:
         backbone = load_backbone(architecture, weights == "imagenet", {} if "state" in saved else saved)
         remove_head(backbone)

@@ -66,7 +66,7 @@ def run_pipeline(options: Options, settings: Settings | None = None, resume: str
     with closing(run):
         network, history = train_network(splits, options, folder, run.log_metrics)
         compared = [item.read() for item in pick(splits.validation, PARITY_IMAGES)]
-        export_network(network, spec, compared, bundle / "model.onnx")
+        export_network(network, spec, compared, bundle / "model.onnx", any_size=task.places)
         draft_bundle(bundle, task, spec, describe_origin(options, run, splits.everything, network))
         calibrate(bundle, splits.validation, task.strange_share)
         if options.quantise == "auto" and quantise(bundle, splits.train, splits.validation):

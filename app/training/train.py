@@ -12,21 +12,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
-from app.evaluate import Report, report_of
-from app.training.dataset import NONE
-from app.training.loss import loss_of
+from app.training.goals import LABELS, Batch, Goal
 from app.training.model import Network, read_state, set_training
 
-Batch = tuple[torch.Tensor, torch.Tensor]
 History = list[dict[str, float]]
-MOST_CONFUSED = 10  # with more labels, the picture and the report at the end show the confusion matrix
 
 
 @dataclass(frozen=True)
@@ -44,12 +39,13 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Feed:
-    """Where batches come from: `train(epoch)` gives those of an epoch, `validation()` always the same ones."""
+    """What for and from where batches come: `train(epoch)` gives those of an epoch, `validation()` always the same."""
 
     train: Callable[[int], Iterable[Batch]]
     validation: Callable[[], Iterable[Batch]]
     labels: Sequence[str]
     class_weights: torch.Tensor
+    goal: Goal = LABELS
 
 
 @dataclass
@@ -166,7 +162,7 @@ def run_epoch(fitting: Fitting, feed: Feed, schedule: Schedule, epoch: int) -> d
     started = time.monotonic()
     loss, hits, count = train_epoch(fitting, feed, schedule, epoch)
     seconds = time.monotonic() - started
-    report = assess(fitting.averaged, feed.validation(), feed.labels)
+    averaged: Any = fitting.averaged.module
     return {
         "epoch": float(epoch),
         "train_loss": loss,
@@ -174,40 +170,28 @@ def run_epoch(fitting: Fitting, feed: Feed, schedule: Schedule, epoch: int) -> d
         "learning_rate": float(fitting.optimiser.param_groups[0]["lr"]),
         "seconds": seconds,
         "images_per_second": count / seconds,
-        **report.figures("validation"),
-        **confusion_figures(report),
+        **feed.goal.assess(averaged, feed.validation(), feed.labels),
     }
 
 
-def confusion_figures(report: Report) -> dict[str, float]:
-    """The confusion matrix as figures, such as `validation_confusion/printed/handwritten` (truth, then answer)."""
-    if len(report.labels) > MOST_CONFUSED:
-        return {}
-    return {
-        f"validation_confusion/{truth}/{answer}": float(count)
-        for truth, row in zip(report.labels, report.confusion, strict=True)
-        for answer, count in zip(report.labels, row, strict=True)
-    }
-
-
-def train_epoch(fitting: Fitting, feed: Feed, schedule: Schedule, epoch: int) -> tuple[float, int, int]:
+def train_epoch(fitting: Fitting, feed: Feed, schedule: Schedule, epoch: int) -> tuple[float, float, int]:
     """Update the weights batch by batch; gives mean loss, hits and images."""
     device = next(fitting.network.parameters()).device
     criterion = nn.CrossEntropyLoss(weight=feed.class_weights.to(device), label_smoothing=schedule.smoothing)
     set_training(fitting.network)
-    losses, hits, count = 0.0, 0, 0
+    losses, hits, count = 0.0, 0.0, 0
     with tqdm(feed.train(epoch), desc=f"epoch {epoch}", unit="batch", mininterval=2) as batches:
         for images, truths in batches:
             with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
-                logits = fitting.network(images.to(device, memory_format=layout(images)))
-            loss = loss_of(logits.float(), truths.to(device), criterion)
+                logits = feed.goal.answer(fitting.network, images.to(device, memory_format=layout(images)))
+            loss = feed.goal.loss(logits.float(), truths.to(device), criterion)
             fitting.optimiser.zero_grad()
             loss.backward()
             fitting.optimiser.step()
             fitting.averaged.update_parameters(fitting.network)
-            known = int((truths != NONE).sum())
+            right, known = feed.goal.count(logits.detach().cpu(), truths)
             losses += float(loss.detach()) * known
-            hits += int((logits.argmax(1).cpu() == truths).sum())
+            hits += right
             count += known
             batches.set_postfix(loss=f"{losses / count:.4f}", accuracy=f"{hits / count:.4f}")
     return losses / count, hits, count
@@ -216,18 +200,6 @@ def train_epoch(fitting: Fitting, feed: Feed, schedule: Schedule, epoch: int) ->
 def layout(images: torch.Tensor) -> torch.memory_format:
     """Channels last for images, which convolutions run fastest on; plain for feature vectors."""
     return torch.channels_last if images.ndim == 4 else torch.contiguous_format  # noqa: PLR2004
-
-
-def assess(network: nn.Module, batches: Iterable[Batch], labels: Sequence[str]) -> Report:
-    """Figures of a network in full precision on batches; for choosing an epoch, the final judgement is of the ONNX."""
-    device = next(network.parameters()).device
-    network.eval()
-    rows, truths = [], []
-    with torch.inference_mode():
-        for images, batch_truths in batches:
-            rows.append(network(images.to(device)).float().softmax(1).cpu().numpy())
-            truths.append(batch_truths.numpy())
-    return report_of(labels, np.concatenate(truths), np.concatenate(rows), {})
 
 
 def extract_features(network: Network, batches: Iterable[Batch], title: str) -> list[Batch]:

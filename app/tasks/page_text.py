@@ -1,0 +1,22 @@
+"""Where on a page handwritten and printed lines are: a map for each, and of the whole page which of them it has."""
+
+from app.preprocess import ImageSpec
+from app.tasks.base import Task
+
+PAGE_TEXT = Task(
+    name="page_text",
+    kind="classify",
+    labels=("handwritten", "printed"),
+    image=ImageSpec(
+        height=800,
+        width=800,
+        fit="pad",
+        channels=1,
+        mean=(200 / 255,),  # the grey value of paper after the step
+        std=(64 / 255,),
+        steps=("set_paper",),
+    ),
+    augment="page",
+    same_as={"typewritten": "printed"},
+    places=True,
+)

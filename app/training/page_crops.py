@@ -1,0 +1,117 @@
+"""Crops of pages and their maps, as another camera or scanner would see them: turned, scaled, in another light.
+
+A page is grey, uint8, of shape (height, width); its map, uint8, of shape (height / 4, width / 4, 3), has a plane for
+each label and one for what is known. Knows no files; everything is drawn from the generator that is given.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import cos, radians, sin
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+Light = NDArray[np.float32]
+Generator = np.random.Generator
+
+SIDE = 640  # pixels of a crop
+SHRINK = 4  # pixels of a page to a place of its map
+BLANK = (0, 0, 255)  # on a map: beside the page is no line, that is known
+SCALES = (0.55, 1.7)
+ON_TEXT = 0.85  # of the crops have a place with text near their middle
+SOFTENED = 0.8  # at smaller scales, pixels between those that are taken would be lost
+
+
+@dataclass(frozen=True)
+class View:
+    """What of a page a crop shows: the middle in pixels of the page, the scales across and down, degrees of turn."""
+
+    middle: tuple[float, float]
+    scales: tuple[float, float] = (1.0, 1.0)
+    turn: float = 0.0
+
+    @property
+    def matrix(self) -> NDArray[np.float64]:
+        """From pixels of the page to those of the crop, of shape (2, 3)."""
+        angle, (across, down) = radians(self.turn), self.scales
+        turned = np.array([[across * cos(angle), down * sin(angle)], [-across * sin(angle), down * cos(angle)]])
+        return np.column_stack([turned, SIDE / 2 - turned @ self.middle])
+
+
+def draw_view(maps: Pixels, random: Generator) -> View:
+    """Any view of a page, of text more often than not."""
+    height, width = SHRINK * maps.shape[0], SHRINK * maps.shape[1]
+    scale = float(np.clip(np.exp(random.normal(0, 0.25)), *SCALES))
+    middle = random.uniform(0, width), random.uniform(0, height)
+    rows, columns = np.nonzero(maps[..., :-1].max(axis=-1) > 100)
+    if random.random() < ON_TEXT and rows.size:
+        chosen = int(random.integers(rows.size))
+        across, down = random.normal(0, 150, 2)
+        middle = SHRINK * columns[chosen] + across, SHRINK * rows[chosen] + down
+    return View(middle, (scale * float(np.exp(random.normal(0, 0.06))), scale), random.normal(0, 1.2))
+
+
+def middle_views(shape: tuple[int, int]) -> list[View]:
+    """Four unaltered views that meet in the middle of a page of *shape* (height, width)."""
+    row, column = (SHRINK * round(length / 2 / SHRINK) for length in shape)
+    half = SIDE / 2
+    return [View((column + x, row + y)) for y in (-half, half) for x in (-half, half)]
+
+
+def cut(page: Pixels, maps: Pixels, view: View, beside: int) -> tuple[Pixels, Pixels]:
+    """The crop of a page, of shape (640, 640), and of its map, (160, 160, 3); *beside* the page is one grey value."""
+    if view.scales[1] < SOFTENED:
+        page = np.asarray(cv2.GaussianBlur(page, (0, 0), 0.4 / view.scales[1]), np.uint8)
+    grey = cv2.warpAffine(page, view.matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderValue=beside)
+    centre = np.full(2, (SHRINK - 1) / 2)  # of the pixels that a place of the map stands for
+    coarse = view.matrix.copy()
+    coarse[:, 2] = (view.matrix @ [*centre, 1] - centre) / SHRINK
+    size = (SIDE // SHRINK,) * 2
+    seen = cv2.warpAffine(maps, coarse, size, flags=cv2.INTER_LINEAR, borderValue=BLANK)
+    return np.asarray(grey, np.uint8), np.asarray(seen, np.uint8)
+
+
+def alter_page(pixels: Pixels, random: Generator, _other: Callable[[], Pixels]) -> Pixels:
+    """Recipe `page`: other light, focus, resolution, grain and compression; every pixel stays where it is."""
+    light = pixels.astype(np.float32)
+    if random.random() < 0.5:
+        gamma = np.float32(np.exp(random.normal(0, 0.3)))
+        light = np.float32(255) * np.power(light / np.float32(255), gamma)
+    light = light * np.float32(random.uniform(0.5, 1.05))
+    if random.random() < 0.5:
+        light += np.float32(random.uniform(-10, 40))
+    if random.random() < 0.3:
+        light = shade(light, random)
+    light = defocus(light, random)
+    if random.random() < 0.4:
+        light += random.normal(0, random.uniform(1, 12), light.shape).astype(np.float32)
+    altered = light.clip(0, 255).astype(np.uint8)
+    if random.random() < 0.3:
+        _, data = cv2.imencode(".jpg", altered, [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(20, 90))])
+        altered = np.asarray(cv2.imdecode(data, cv2.IMREAD_UNCHANGED), np.uint8)
+    return altered
+
+
+def shade(light: Light, random: Generator) -> Light:
+    """A shadow with an edge, sharp or soft, from any side."""
+    height, width = light.shape[:2]
+    down, across = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
+    angle, edge = random.uniform(0, 2 * np.pi), random.uniform(-0.6, 0.6)
+    depth = (across * np.cos(angle) + down * np.sin(angle) - edge) * random.uniform(3, 20)
+    shadow = 1 - random.uniform(0, 0.5) / (1 + np.exp(-depth))
+    return np.asarray(light * (shadow if light.ndim == 2 else shadow[..., None]), np.float32)
+
+
+def defocus(light: Light, random: Generator) -> Light:
+    """Blur, and now and then a lower resolution."""
+    if random.random() < 0.35:
+        light = np.asarray(cv2.GaussianBlur(light, (0, 0), random.uniform(0.4, 1.8)), np.float32)
+    if random.random() < 0.15:
+        height, width = light.shape[:2]
+        share = random.uniform(0.4, 0.7)
+        size = max(1, round(width * share)), max(1, round(height * share))
+        small = cv2.resize(light, size, interpolation=cv2.INTER_AREA)
+        light = np.asarray(cv2.resize(small, (width, height)), np.float32)
+    return light
