@@ -21,6 +21,8 @@ SHRINK = 4  # pixels of a page to a place of its map
 EDGE = 0.12  # of the height of a box, above and below, where neighbouring lines reach in
 CORE = (0.2, 0.5)  # of the height of its box is the core of a line
 TALL = 1.8  # usual heights of the boxes of a page: a line of larger letters, or one that slopes
+CROWDED = 0.3  # of such a box is in other boxes
+ONE_LINE = 0.4  # of its height has the ink of one line at most
 MOST_OF_INK = 0.77  # of the height of small letters has so much of a strip's ink that the core is measured by it
 LEAST_LENGTH = 4.0  # heights of its core, of a line whose slope is measured
 LEAST_SIDE = 6  # pixels of a box
@@ -43,10 +45,11 @@ def draw_map(grey: Pixels, lines: Sequence[PageLine], labels: int, *, complete: 
     size = -(-grey.shape[0] // SHRINK), -(-grey.shape[1] // SHRINK)
     planes = [np.zeros(size, np.uint8) for _ in range(labels)]
     known = np.full(size, 255 if complete else 0, np.uint8)
-    usual = usual_height([line.box for line in lines])
+    boxes = [line.box for line in lines]
+    usual = usual_height(boxes)
     unknown = []
     for line in lines:
-        core = line.core or find_core(grey, line.box, usual)
+        core = line.core or find_core(grey, line.box, usual, crowded=is_crowded(line.box, boxes))
         if line.label is None or core is None:
             unknown.append(line.box)
             continue
@@ -69,6 +72,15 @@ def usual_height(boxes: Sequence[Box]) -> float:
     return float(min(np.median(bottom - top), np.median(below.min(axis=1))))
 
 
+def is_crowded(box: Box, boxes: Sequence[Box]) -> bool:
+    """Whether much of a box is in the other boxes as well, as is that of a line that slopes."""
+    left, top, right, bottom = np.array(boxes).T
+    width = np.minimum(right, box[2]) - np.maximum(left, box[0])
+    height = np.minimum(bottom, box[3]) - np.maximum(top, box[1])
+    area = (box[2] - box[0]) * (box[3] - box[1])
+    return bool((width.clip(0) * height.clip(0)).sum() - area > CROWDED * area)
+
+
 def places_of(box: Box) -> tuple[slice, slice]:
     """The rows and columns of a map that a box touches."""
     left, top, right, bottom = (max(0, value) for value in box)
@@ -83,8 +95,8 @@ def filled(core: Core, size: tuple[int, int]) -> Pixels:
     return np.asarray(plane, np.uint8)
 
 
-def find_core(grey: Pixels, box: Box, usual: float) -> Core | None:
-    """The core of the line in a box, or None: of one far higher than is *usual* whose ink is not on one line."""
+def find_core(grey: Pixels, box: Box, usual: float, *, crowded: bool) -> Core | None:
+    """The core of the line in a box, or None: of one so high and *crowded* that the ink of other lines is in it."""
     left, top = (max(0, value) for value in box[:2])
     inside = grey[top : box[3], left : box[2]]
     height, width = inside.shape
@@ -94,21 +106,22 @@ def find_core(grey: Pixels, box: Box, usual: float) -> Core | None:
     edge = round(EDGE * height)
     coverage[:edge] = coverage[height - edge :] = 0
     size, tall = core_height(coverage) / MOST_OF_INK, TALL * usual < height < width
-    if tall and not is_one_line(coverage, size):
+    if tall and crowded and not is_one_line(coverage, size):
         return None
-    size = size if tall else float(np.clip(size, CORE[0] * height, CORE[1] * min(height, usual)))
+    low, high = (0.0, CORE[1] * height) if tall else (CORE[0] * height, CORE[1] * min(height, usual))
+    size = float(np.clip(size, low, high))
     if width > LEAST_LENGTH * size and len(strips(coverage, STRIP * size)) > 1:
         core = reaching(core_of(coverage, size), width, size)
     else:
-        high, low = (height - size) / 2, (height + size) / 2
-        core = [(0, high), (width, high), (width, low), (0, low)]
+        upper, lower = (height - size) / 2, (height + size) / 2
+        core = [(0, upper), (width, upper), (width, lower), (0, lower)]
     return [(left + x, top + y) for x, y in core]
 
 
 def is_one_line(coverage: Plane, size: float) -> bool:
     """Whether the ink of a box is on one line, which may slope: in strips close together, on a straight line."""
     found = np.array(strips(coverage, STRIP * size))
-    if len(found) < 3 or size > CORE[1] * coverage.shape[0]:  # noqa: PLR2004 - a line goes through any two points
+    if len(found) < 3 or size > ONE_LINE * coverage.shape[0]:  # noqa: PLR2004 - a line goes through any two points
         return False
     middles = found[:, 1:].mean(axis=1)
     slope: NDArray[np.float64] = np.polyfit(found[:, 0], middles, 1)
