@@ -1,15 +1,34 @@
 """Drawn documents: of every kind, the same for the same seed, their lines where the ink is, readable by the judge."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from app.data import archive
 from app.data.camera import capture, moved
+from app.data.cuttings import Cuttings
 from app.data.documents import KINDS, draw_document, main
+from app.data.sheet import Sheet
 from app.pages.judge import read_samples
+from tests.lines import write_lines
 
 CLASSES = {"form": "mixed", "note": "handwritten", "sticky": "handwritten"}
+
+
+@pytest.fixture(name="lines", scope="module")
+def _lines(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of cut-out lines."""
+    folder = tmp_path_factory.mktemp("lines")
+    write_lines(folder, {"handwritten a train": 6, "printed a train": 4})
+    return folder
+
+
+@pytest.fixture(name="cuttings", scope="module")
+def _cuttings(lines: Path) -> Cuttings:
+    """The documents of that data set."""
+    return Cuttings(lines)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -54,3 +73,70 @@ def test_documents_are_read_by_the_judge(tmp_path: Path) -> None:
     for sample in samples:
         image = sample.read()
         assert all(0 <= line.box[0] < image.width and line.box[3] <= image.height + 60 for line in sample.lines)
+
+
+@pytest.mark.parametrize("kind", archive.KINDS)
+def test_pages_of_archives_have_lines_where_their_ink_is(kind: str) -> None:
+    """Their class is that of their lines; nearly every box is darker than its surroundings, and its core is in it."""
+    image, label, lines = draw_document(np.random.default_rng(7), kind, "train", photo=False)
+    labels = {line.label for line in lines}
+    assert label == ("mixed" if len(labels) > 1 else labels.pop())
+    grey = np.asarray(image.convert("L")).astype(int)
+    contrasts, middles = [], []
+    for line in lines:
+        left, top, right, bottom = line.box
+        box = grey[max(0, top) : bottom, max(0, left) : right]
+        if min(box.shape) > 3:
+            contrasts.append(np.percentile(box, 90) - box.min())
+            middles.append((np.mean([y for _, y in line.core]) - top) / (bottom - top))
+    assert np.mean(np.array(contrasts) > 15) > 0.85
+    assert np.quantile(middles, 0.05) > 0
+    assert np.quantile(middles, 0.95) < 1
+
+
+def test_pages_are_composed_of_the_lines_of_a_data_set(cuttings: Cuttings) -> None:
+    """Some columns are set with lines that were cut out, the others with fonts; a seed fixes the page."""
+    random = np.random.default_rng(0)
+    sheet = Sheet(random, (900, 1200), "train")
+    scribes = [archive.Scribe(sheet, "handwritten", 12, cuttings) for _ in range(20)]
+    real = [scribe for scribe in scribes if scribe.document is not None]
+    assert 4 < len(real) < 20
+    real[0].write(50, 300, 500)
+    (line,) = sheet.lines
+    assert line.label == "handwritten"
+    assert sheet.ink["handwritten"][line.box[1] : line.box[3], line.box[0] : line.box[2]].mean() > 0.3
+    assert np.mean([y for _, y in line.core]) == pytest.approx(294, abs=2)
+    first, second = (
+        draw_document(np.random.default_rng(3), "annotated", "train", photo=False, cuttings=cuttings) for _ in range(2)
+    )
+    assert first[0].tobytes() == second[0].tobytes()
+    assert first[2] == second[2]
+
+
+def test_what_is_no_text_is_no_line() -> None:
+    """Pictures, blots and stamps are on a sheet without being among its lines, and off the lines that are there."""
+    for seed in range(8):
+        sheet = Sheet(np.random.default_rng(seed), (900, 1200), "train")
+        sheet.write(sheet.hand("printed", 20, 20), "some words", 100, 600)
+        (line,) = sheet.lines
+        archive.picture(sheet)
+        left, top, right, bottom = line.box
+        assert not sheet.pictures[top:bottom, left:right].any()
+        archive.stamped(sheet)
+        archive.decorate(sheet)
+        assert sheet.pictures.any()
+        assert sheet.lines == [line]
+
+
+def test_composed_pages_are_for_training(lines: Path, tmp_path: Path) -> None:
+    """The command writes archive pages with the core of each line, all in the training split, none photographed."""
+    command = ["--out", str(tmp_path), "--pages", "2", "--kinds", "title page", "register", "--lines", str(lines)]
+    assert main(command) == 0
+    pages = [json.loads(text) for text in (tmp_path / "pages.jsonl").read_text().splitlines()]
+    assert [(page["file"], page["source"], page["split"]) for page in pages] == [
+        ("title-page-0-00000.jpg", "title page, scanned", "train"),
+        ("register-0-00001.jpg", "register, scanned", "train"),
+    ]
+    for page in pages:
+        assert page["lines"]
+        assert all(len(line["core"]) >= 4 for line in page["lines"])

@@ -18,6 +18,7 @@ from app.data.manifest import read_manifest
 from app.data.paper import Plane, Random
 from app.errors import DataError
 
+LABELS = ("handwritten", "printed")
 LEAST_LINES = 4  # of a document
 STRIP = 3.0  # heights of small letters: a core is measured in strips so wide
 MIDDLE = (0.22, 0.78)  # of a strip's ink, from above, lies in the core
@@ -51,7 +52,7 @@ class Cuttings:
     def __init__(self, folder: Path) -> None:
         """Take the training split of the data set in *folder*; raises DataError where it has no such documents."""
         self.folder = folder
-        if not all(self.documents.values()) or not self.documents:
+        if not all(self.documents[label] for label in LABELS):
             message = f"{folder} has no documents with {LEAST_LINES} lines of each class to train on; import more"
             raise DataError(message)
 
