@@ -30,6 +30,7 @@ from app.preprocess import (
     to_array,
     to_batch,
 )
+from app.preprocess.steps import set_paper
 from tests.bundles import huge_picture
 
 GOLDEN = Path(__file__).with_name("golden_preprocess.json")
@@ -106,7 +107,7 @@ def test_a_batch_is_its_images(first: Image.Image, second: Image.Image) -> None:
 @given(image=sizes.flatmap(lambda size: arrays(np.uint8, size)))
 def test_steps_keep_shape_and_type(image: np.ndarray) -> None:
     """Every step that recolours takes and gives grey pixels of the same shape."""
-    for step in (dark_on_light, fill_outside, stretch_contrast):
+    for step in (dark_on_light, fill_outside, set_paper, stretch_contrast):
         result = step(image)
         assert (result.shape, result.dtype) == (image.shape, np.uint8)
 
@@ -227,6 +228,20 @@ def test_contrast_is_stretched_but_not_noise() -> None:
     assert (stretched.min(), stretched.max()) == (0, 255)
     blank = np.full((20, 20), 200, np.uint8)
     np.testing.assert_array_equal(stretch_contrast(blank), blank)
+
+
+@pytest.mark.parametrize("paper", [90, 200, 250])
+def test_paper_gets_the_same_grey(paper: int) -> None:
+    """Whatever the median was, it is 200, and ink stays as much darker as it was, down to black."""
+    page = np.full((20, 30), paper, np.uint8)
+    page[2:6, 2:9] = paper - 60
+    page[10, 3] = 0
+    shifted = set_paper(page)
+    assert np.median(shifted) == 200
+    assert (shifted[2:6, 2:9] == 140).all()
+    assert shifted[10, 3] == max(0, 200 - paper)
+    colour = set_paper(np.dstack([page] * 3))
+    np.testing.assert_array_equal(colour[..., 1], shifted)
 
 
 def test_padding_keeps_the_proportions() -> None:
