@@ -96,5 +96,18 @@ def sharpness(writing: Writing, angles: Sequence[float] | NDArray[np.float64]) -
 
 def extent(positions: Points, scale: int) -> tuple[float, float]:
     """The first and last position of the ink but for specks, in pixels of the image."""
-    low, high = np.quantile(positions, (SPECKS, 1 - SPECKS))
-    return float(low) * scale, float(high + 1) * scale
+    ordered = np.sort(positions)
+    low, high = (quantile(ordered, share) for share in (SPECKS, 1 - SPECKS))
+    return low * scale, (high + 1) * scale
+
+
+def quantile(ordered: Points, share: float) -> float:
+    """The value of an ordered array under which a share (0..1) of it lies, between two of its values where need be.
+
+    The same as numpy's to the last bit, which takes five times as long for so few values.
+    """
+    place = share * (ordered.size - 1)
+    before = math.floor(place)
+    low, high = ordered[before], ordered[min(before + 1, ordered.size - 1)]
+    step, rest = float(high - low), place - before
+    return float(low) + step * rest if rest < 0.5 else float(high) - step * (1 - rest)  # noqa: PLR2004 - the nearer one

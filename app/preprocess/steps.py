@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import cv2
 import numpy as np
 
 from app.preprocess.ground import Grey, is_light_on_dark, luminance, outside_mask, paper_colour, percentiles
@@ -32,8 +33,8 @@ def stretch_contrast(pixels: Grey) -> Grey:
     low, high = percentiles(luminance(pixels), (0.01, 0.99))
     if high - low < 8:  # noqa: PLR2004 - a blank image would turn into amplified noise
         return pixels
-    stretched = (pixels.astype(np.float32) - low) * (255 / (high - low))
-    return stretched.clip(0, 255).astype(np.uint8)
+    stretched = (np.arange(256, dtype=np.float32) - low) * (255 / (high - low))
+    return np.asarray(cv2.LUT(pixels, stretched.clip(0, 255).astype(np.uint8)), np.uint8)
 
 
 def set_paper(pixels: Grey) -> Grey:
