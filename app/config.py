@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     max_upload_bytes: int = Field(20 * 1024 * 1024, ge=1024)
     max_pixels: int = Field(50_000_000, ge=1)
     max_pages: int = Field(20, ge=1, description="pages of one upload; more get 413")
+    workers: int = Field(0, ge=0, description="processes that recognise; 0: threads, one for each processor")
     max_pending_requests: int = Field(64, ge=1, description="uploads in hand at once; more get 503")
     time_limit_seconds: float = Field(30.0, gt=0, description="for an upload to arrive, and again for its prediction")
     api_key_hashes: Annotated[

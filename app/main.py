@@ -15,6 +15,7 @@ import uvicorn
 from app.config import read_settings
 from app.webservice import create_app
 from app.webservice.observing import JsonLines
+from app.webservice.processes import open_workers
 
 ABOUT = """Serve the models in production over HTTP: POST /predict/, GET /health, and a reference at /docs.
 Settings come from the environment (HOST, PORT, MLFLOW_TRACKING_URI, PENPRESS_...) or a file .env."""
@@ -26,14 +27,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     read_arguments(arguments)
     settings = read_settings()
     start_logging()
+    app = create_app(settings, open_workers=open_workers)  # first, since its processes must not hold the port
     try:
         listener = listen(settings.host, settings.port)
     except OSError as error:
         sys.stderr.write(f"PenPress does not start: {error}\n")
         return 2
-    config = uvicorn.Config(
-        create_app(settings), log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_SECONDS
-    )
+    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_SECONDS)
     logging.getLogger(__name__).info("http://%s:%s", settings.host, settings.port)
     server = uvicorn.Server(config)
     with suppress(KeyboardInterrupt):  # raised by uvicorn once it has ended in good order

@@ -10,8 +10,10 @@ from contextvars import ContextVar
 from time import perf_counter
 
 Around = Callable[[str], AbstractContextManager[object]]
+Tell = Callable[[str, int, int], None]
 _stages: ContextVar[dict[str, float] | None] = ContextVar("stages", default=None)
 _around: ContextVar[Around] = ContextVar("around", default=nullcontext)
+_tell: ContextVar[Tell] = ContextVar("tell", default=lambda _name, _begin, _end: None)
 
 
 @contextmanager
@@ -39,10 +41,21 @@ def stage(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def around_stages(around: Around) -> Iterator[None]:
-    """Open what *around* gives for a stage's name around every stage that runs inside, for instance a span."""
-    token = _around.set(around)
+def around_stages(around: Around, tell: Tell | None = None) -> Iterator[None]:
+    """Open what *around* gives for a stage's name around every stage that runs inside, for instance a span.
+
+    *tell* is called for a stage that ran in another process, with its name, and its begin and end as `tell_stage` has
+    them.
+    """
+    tokens = _around.set(around), tell and _tell.set(tell)
     try:
         yield
     finally:
-        _around.reset(token)
+        _around.reset(tokens[0])
+        if tokens[1]:
+            _tell.reset(tokens[1])
+
+
+def tell_stage(name: str, begin: int, end: int) -> None:
+    """Tell of a stage that ran in another process, from *begin* to *end* in nanoseconds since 1970."""
+    _tell.get()(name, begin, end)

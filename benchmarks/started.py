@@ -19,16 +19,28 @@ PAUSE = Event()
 
 @dataclass(frozen=True)
 class Started:
-    """A service that answers: where, the seconds that its start took, its process."""
+    """A service that answers: where, the seconds that its start took, its first process."""
 
     address: tuple[str, int]
     seconds: float
     process: int
 
     def megabytes(self) -> float:
-        """The memory that its process holds now."""
-        status = Path(f"/proc/{self.process}/status").read_text(encoding="utf-8")
-        return int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) / 1024
+        """The memory that its processes hold now; what several share counts once."""
+        return sum(map(megabytes_of, family_of(self.process)))
+
+
+def family_of(process: int) -> list[int]:
+    """A process with those that it started, and so on."""
+    tasks = Path(f"/proc/{process}/task").iterdir()
+    children = [int(child) for task in tasks for child in (task / "children").read_text(encoding="utf-8").split()]
+    return [process, *(each for child in children for each in family_of(child))]
+
+
+def megabytes_of(process: int) -> float:
+    """The memory of a process, and its share of what it has together with others."""
+    rollup = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="utf-8")
+    return int(re.findall(r"^Pss:\s+(\d+)", rollup, re.MULTILINE)[0]) / 1024
 
 
 @contextmanager

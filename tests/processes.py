@@ -92,3 +92,13 @@ def started(settings: Settings, port: int, **variables: str) -> Iterator[Process
             yield process
         finally:
             popen.kill()
+
+
+def post(port: int, data: bytes) -> dict[str, object]:
+    """Send a file to the service by hand, without any client library."""
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x.png"\r\n\r\n'
+    whole = head + data + b"\r\n--b--\r\n"
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+        connection.request("POST", "/predict/", whole, headers)
+        return dict(json.loads(connection.getresponse().read()))

@@ -11,6 +11,7 @@ from httpx import Response
 from app.inference.production import Production
 from app.tasks import DOCUMENT_TYPE, Task
 from app.webservice import create_app
+from app.webservice.application import OpenWorkers, in_threads
 from tests.bundles import make_bundle
 from tests.fakes import FakeStore, ListLog, opener
 from tests.stores import settings_in
@@ -43,6 +44,7 @@ def serving(
     task: Task = DOCUMENT_TYPE,
     bundle: bool = True,
     log: ListLog | None = None,
+    open_workers: OpenWorkers = in_threads,
     **overrides: object,
 ) -> Iterator[Fixture]:
     """Serve with a registry in memory whose alias holds a tiny bundle of *task* as version 5."""
@@ -51,7 +53,7 @@ def serving(
     if bundle:
         store.promote("5", make_bundle(folder / "five", task))
     productions = {each.name: Production(each, settings) for each in (DOCUMENT_TYPE, OTHER, task)}
-    app = create_app(settings, productions, log, opener(store))
+    app = create_app(settings, productions, log, opener(store), open_workers)
     with TestClient(app, raise_server_exceptions=False) as client:
         yield Fixture(client, log, store, productions[task.name])
 

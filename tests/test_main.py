@@ -1,17 +1,15 @@
 """The process: help, a taken port, wrong settings, and a real start that answers, finds its last model and ends."""
 
-import http.client
 import json
 import signal
 import socket
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from app.main import listen, main
 from tests.bundles import LIGHT, picture
-from tests.processes import running
+from tests.processes import post, running
 
 
 def test_help_says_how_to_set_the_port(capsys: pytest.CaptureFixture[str]) -> None:
@@ -62,13 +60,3 @@ def test_the_service_starts_answers_and_ends_on_a_signal(tmp_path: Path) -> None
     assert answer["predicted_class"] == "printed"
     (line,) = process.settings.prediction_log.read_text("utf-8").splitlines()
     assert json.loads(line)["request_id"] == answer["request_id"]
-
-
-def post(port: int, data: bytes) -> dict[str, object]:
-    """Send a file to the service by hand, without any client library."""
-    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x.png"\r\n\r\n'
-    whole = head + data + b"\r\n--b--\r\n"
-    headers = {"Content-Type": "multipart/form-data; boundary=b"}
-    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
-        connection.request("POST", "/predict/", whole, headers)
-        return dict(json.loads(connection.getresponse().read()))

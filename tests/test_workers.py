@@ -15,7 +15,7 @@ from starlette.types import Message, Receive
 from app.tasks import Prediction
 from app.webservice.envelope import Envelope
 from app.webservice.failures import RequestError
-from app.webservice.workers import Workers
+from app.webservice.workers import Threads
 from tests.bundles import LIGHT, picture
 from tests.processes import Process, running
 from tests.services import Fixture, check_error, serving
@@ -54,7 +54,7 @@ def test_a_prediction_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
 
 def test_work_that_waits_too_long_is_never_begun() -> None:
     """What a client has given up costs no thread: it is taken out of the queue."""
-    workers, release, begun = Workers(seconds=0.05), threading.Event(), []
+    workers, release, begun = Threads(seconds=0.05), threading.Event(), []
 
     async def overload() -> None:
         for _ in range(workers.count):
@@ -66,13 +66,13 @@ def test_work_that_waits_too_long_is_never_begun() -> None:
 
     asyncio.run(overload())
     release.set()
-    workers.stop()
+    asyncio.run(workers.stop())
     assert begun == []
 
 
 def test_waiting_work_is_counted() -> None:
     """The depth of the queue is what has no thread yet."""
-    workers, release = Workers(seconds=30), threading.Event()
+    workers, release = Threads(seconds=30), threading.Event()
 
     async def crowd() -> tuple[int, int]:
         tasks = [asyncio.create_task(workers.run(release.wait, 30)) for _ in range(workers.count + 3)]
@@ -83,7 +83,7 @@ def test_waiting_work_is_counted() -> None:
         return crowded, workers.queued()
 
     assert asyncio.run(crowd()) == (3, 0)
-    workers.stop()
+    asyncio.run(workers.stop())
 
 
 def test_an_upload_that_never_ends_is_given_up() -> None:

@@ -1,8 +1,9 @@
 """The FastAPI application: routes, lifespan, and how the parts are put together."""
 
+import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from anyio import to_thread
@@ -27,13 +28,19 @@ from app.webservice.predicting import predicting
 from app.webservice.service import Service
 from app.webservice.text_routes import text_routes
 from app.webservice.tracing import Traced, Traces, open_traces
-from app.webservice.workers import Workers
+from app.webservice.workers import Threads, Workers
 
 logger = logging.getLogger(__name__)
 
+OpenWorkers = Callable[[Service], Workers]
 PATIENCE_SECONDS = 1.0  # how long a start waits for the registry before it serves what lies on disk
 ABOUT = """Send an image of a text line as the multipart field `file`: `curl -F file=@line.png URL/predict/`.
 Every path works with and without its last slash. Every error is `{"code", "message", "request_id"}`."""
+
+
+def in_threads(service: Service) -> Workers:
+    """Have images recognised in threads of this process."""
+    return Threads(service.settings.time_limit_seconds)
 
 
 def create_app(
@@ -41,23 +48,29 @@ def create_app(
     productions: Mapping[str, Production] | None = None,
     log: PredictionLog | None = None,
     open_store: OpenStore | None = None,
+    open_workers: OpenWorkers = in_threads,
 ) -> FastAPI:
-    """Put the service together; what is not given is made from *settings*. Nothing runs before the lifespan begins."""
+    """Put the service together; what is not given is made from *settings*, and images are recognised in threads.
+
+    No thread runs before the lifespan begins.
+    """
     productions = productions or {name: Production(task, settings) for name, task in TASKS.items()}
     watch = Watch(productions.values(), open_store or open_registry(settings), settings.alias_poll_seconds)
     service = Service(
         settings, productions, log or PredictionFile(settings.prediction_log, settings.prediction_log_max_bytes), watch
     )
 
-    workers, traces = Workers(settings.time_limit_seconds), open_traces()
-    service.metrics.gauge("penpress_queue_depth", "images that wait for a thread", workers.queued)
+    workers = open_workers(service)  # before there are threads, which cannot be forked
+    traces = open_traces()
+    service.metrics.gauge("penpress_queue_depth", "images that wait for a worker", workers.queued)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         logger.info("settings %s", without_passwords(settings.model_dump_json()))
-        await to_thread.run_sync(service.start, PATIENCE_SECONDS)
+        await to_thread.run_sync(service.start)
+        await asyncio.gather(workers.start(), to_thread.run_sync(watch.start, PATIENCE_SECONDS))
         yield
-        workers.stop()
+        await workers.stop()
         await to_thread.run_sync(watch.stop)
         if traces:
             await to_thread.run_sync(traces.stop)

@@ -93,16 +93,7 @@ def explaining(service: Service, workers: Workers) -> APIRouter:
 
     async def explain_task(task: str, request: Request, file: UploadFile, wish: Wished) -> Response:
         """The same for any task that has a model in production."""
-
-        def work(data: bytes) -> Response:
-            refuse(service.live_of(task), wish.label, wish.method)
-            answered = service.answer_in_full(task, data, request.state.request_id)
-            picture = picture_of(answered, wish.label, wish.method)
-            if wish.form is Form.PNG:
-                return Response(picture.png, media_type="image/png")
-            return Response(with_picture(answered, picture).model_dump_json(), media_type="application/json")
-
-        return await workers.run(work, await file.read())
+        return await workers.run(respond, service, task, await file.read(), request.state.request_id, wish)
 
     content: dict[str, dict[str, str]] = {"image/png": {}, "application/json": {}}
     responses: dict[int | str, dict[str, Any]] = {
@@ -113,6 +104,16 @@ def explaining(service: Service, workers: Workers) -> APIRouter:
         router.post(path, responses=responses, response_class=Response)(endpoint)
         router.post(path.rstrip("/"), include_in_schema=False)(endpoint)
     return router
+
+
+def respond(service: Service, task: str, data: bytes, request_id: str, wish: Wish) -> Response:
+    """Answer with an explanation, in the form that is wished for."""
+    refuse(service.live_of(task), wish.label, wish.method)
+    answered = service.answer_in_full(task, data, request_id)
+    picture = picture_of(answered, wish.label, wish.method)
+    if wish.form is Form.PNG:
+        return Response(picture.png, media_type="image/png")
+    return Response(with_picture(answered, picture).model_dump_json(), media_type="application/json")
 
 
 def explained(service: Service, data: bytes, request_id: str, when: When) -> Explained | ExplainedPage | Answer:

@@ -65,6 +65,9 @@ class Metrics:
         self._confidence = Histogram(
             "penpress_confidence", "calibrated confidence of answers", ["task"], buckets=CONFIDENCES, registry=registry
         )
+        self.workers_lost = Counter(
+            "penpress_workers_lost", "processes that ended, or were ended, before they answered", registry=registry
+        )
         self.in_flight = Gauge("penpress_requests_in_flight", "requests begun and not answered", registry=registry)
 
     def gauge(self, name: str, about: str, value: Callable[[], float]) -> None:

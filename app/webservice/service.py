@@ -12,7 +12,7 @@ from PIL.Image import Image
 
 from app.config import Settings
 from app.errors import PredictionLogError
-from app.inference.production import Live, Production, Watch
+from app.inference.production import Live, Place, Production, Watch
 from app.pages import Page, PageLimits, analyse, first_page, pages_of, prediction_of, recognise_anything
 from app.prediction_log import Entry, PredictionLog
 from app.stopwatch import measured, stage
@@ -51,8 +51,8 @@ class Service:
         self.log_problem: str | None = None
         self.started = time.monotonic()
 
-    def start(self, patience: float) -> None:
-        """Load what lies on disk, then wait at most *patience* seconds for the registry."""
+    def start(self) -> None:
+        """Load what lies on disk, so that there are answers before the registry is asked."""
         self.started = time.monotonic()
         try:
             self.log.check()
@@ -60,7 +60,6 @@ class Service:
             self._log_failed(error)
         for production in self.productions.values():
             production.start()
-        self.watch.start(patience)
 
     def answer(self, task: str, data: bytes, request_id: str) -> Answer:
         """Recognise an upload and record the answer; raises InputError, RequestError or PredictionLogError."""
@@ -182,6 +181,11 @@ class Service:
             message = f"no model of {task!r} is in production; promote one and try again"
             raise RequestError(503, "no_model", message)
         return live
+
+    def places(self) -> dict[str, Place | None]:
+        """Where the bundle of each task lies that answers now."""
+        lives = {name: production.live for name, production in self.productions.items()}
+        return {name: live.place if live else None for name, live in lives.items()}
 
     def check_size(self, data: bytes) -> None:
         """Raise RequestError for an upload of no bytes or of too many."""

@@ -89,12 +89,16 @@ class Traced:
 
         with (
             self.tracer.start_as_current_span(scope["method"], caller, SpanKind.SERVER) as span,
-            around_stages(self.tracer.start_as_current_span),
+            around_stages(self.tracer.start_as_current_span, self._tell),
         ):
             try:
                 await self.app(scope, receive, sending)
             finally:
                 describe(span, scope, status)
+
+    def _tell(self, name: str, begin: int, end: int) -> None:
+        """Make a span of a stage that ran in another process."""
+        self.tracer.start_span(name, start_time=begin).end(end)
 
 
 def describe(span: "Span", scope: Scope, status: int) -> None:

@@ -1,6 +1,7 @@
-"""The threads that recognise: one for each processor, a queue before them, and a time limit.
+"""Where images are recognised, beside the event loop: the seam that routes know, and threads of this process behind it.
 
-How many wait at most is the envelope's matter, since what waits there has not been read yet.
+The processes that a started service recognises in are in `processes.py`. How many requests wait at most is the
+envelope's matter, since what waits there has not been read yet.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 from threading import Lock
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
 from app.webservice.failures import RequestError
 
@@ -18,8 +19,29 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Workers:
-    """Runs work that computes beside the event loop; used from one event loop."""
+class Workers(Protocol):
+    """Runs work that computes; used from one event loop."""
+
+    count: int
+
+    def queued(self) -> int:
+        """How much work waits."""
+
+    async def run(self, work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
+        """Do the work and give its result; raises RequestError once the time is over, and what the work raises.
+
+        The work is a function of a module or a method of the service, for it may run in another process.
+        """
+
+    async def start(self) -> None:
+        """Get ready for the first work, once the service has started."""
+
+    async def stop(self) -> None:
+        """Let all end; to be called when nobody waits for an answer."""
+
+
+class Threads:
+    """Workers that are threads of this process, one for each processor."""
 
     def __init__(self, seconds: float) -> None:
         """Take the time limit; threads start with the first work."""
@@ -44,16 +66,24 @@ class Workers:
         try:
             return await asyncio.wait_for(asyncio.wrap_future(future), self._seconds)
         except TimeoutError:
-            message = f"there was no answer within {self._seconds:g} s; scale the image down, or try again later"
-            raise RequestError(503, "timed_out", message) from None
+            raise too_late(self._seconds) from None
 
-    def stop(self) -> None:
+    async def start(self) -> None:
+        """Do nothing: threads start when they are needed."""
+
+    async def stop(self) -> None:
         """Let the threads end with the work that they have."""
         self._pool.shutdown(wait=False)
 
     def _count(self, more: int) -> None:
         with self._lock:
             self._submitted += more
+
+
+def too_late(seconds: float) -> RequestError:
+    """What a request gets whose time is over."""
+    message = f"there was no answer within {seconds:g} s; scale the image down, or try again later"
+    return RequestError(503, "timed_out", message)
 
 
 def processors() -> int:

@@ -4,7 +4,18 @@ Owns the live bundle of each task (`live.py`), the folder of downloaded bundles 
 the alias (`watch.py`). Does not know MLflow, does not run a model and serves no requests.
 """
 
-from app.inference.production.live import Live, OpenStore, Production, Refusal, Status, Store
+from app.inference.production.live import Live, OpenStore, Place, Production, Refusal, Status, Store, open_live
 from app.inference.production.watch import Watch, open_registry
 
-__all__ = ["Live", "OpenStore", "Production", "Refusal", "Status", "Store", "Watch", "open_registry"]
+__all__ = [
+    "Live",
+    "OpenStore",
+    "Place",
+    "Production",
+    "Refusal",
+    "Status",
+    "Store",
+    "Watch",
+    "open_live",
+    "open_registry",
+]

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from app.config import Settings
 from app.errors import BundleError, InputError, PenPressError
@@ -45,12 +45,24 @@ class Store(Protocol):
 OpenStore = Callable[[], Store]
 
 
+class Place(NamedTuple):
+    """Where a bundle that answers lies, and as which version: enough to open it in another process."""
+
+    directory: Path
+    version: str
+    run_id: str | None
+    alias: str | None
+    loaded_at: datetime
+
+
 @dataclass(frozen=True)
 class Live:
     """A bundle that answers. A request takes it once and ends on it, whatever is swapped in meanwhile.
 
     `predict` is all that answers need; the `recogniser` behind it explains them.
     """
+
+    place: Place
 
     predict: Predict
     recogniser: Recogniser
@@ -171,9 +183,7 @@ class Production:
         if self.live is not None and description.labels != self.task.labels:
             check_labels(description, self.live.description.labels)
         recogniser.check_probes(bundle)
-        return Live(
-            recogniser.predict, recogniser, description, note.version, note.run_id, note.alias, datetime.now(UTC)
-        )
+        return live_at(Place(bundle, note.version, note.run_id, note.alias, datetime.now(UTC)), recogniser)
 
     def _load_last_good(self) -> Live | None:
         note = self._cache.last_good()
@@ -182,3 +192,14 @@ class Production:
     def _load_embedded(self) -> Live | None:
         note = Note(version=EMBEDDED, run_id=None, alias=None, bundle=".")
         return self._check(self._embedded, note) if self._embedded.is_dir() else None
+
+
+def live_at(place: Place, recogniser: Recogniser) -> Live:
+    """A bundle that answers, for the recogniser that was opened there."""
+    _, version, run_id, alias, loaded_at = place
+    return Live(place, recogniser.predict, recogniser, recogniser.description, version, run_id, alias, loaded_at)
+
+
+def open_live(place: Place, threads: int) -> Live:
+    """Open a bundle that was checked before, to answer as it does elsewhere; raises BundleError."""
+    return live_at(place, Recogniser.load(place.directory, threads))
