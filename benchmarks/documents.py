@@ -10,6 +10,7 @@ of which they share some, so it is an upper bound. The exit code is 1 when a row
 
 import argparse
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -29,20 +30,24 @@ from benchmarks.load import rendered
 
 PAUSE, SECONDS = Event(), 0.05
 INTERRUPTED = 130
+HEAD = """| documents | pages | processes | seconds | of processors | pages/s | MB at most | interrupted | same rows |
+|---|---:|---:|---:|---:|---:|---:|---|---|
+"""
 
 
 @dataclass
 class Run:
-    """What came of a run of the command line: its exit code, its seconds, and the most memory it held."""
+    """What came of a run of the command line: its exit code, its time, that of processors, and its memory at most."""
 
     code: int
     seconds: float
+    processor_seconds: float
     megabytes: float
 
 
 def watched(command: Sequence[str], stop: Callable[[], bool] = lambda: False) -> Run:
     """Run a command and watch its memory; interrupt it and its children when *stop* says so."""
-    start, most = perf_counter(), 0.0
+    start, most, before = perf_counter(), 0.0, processor_seconds()
     with subprocess.Popen(command, start_new_session=True) as process:  # noqa: S603 - our own
         while process.poll() is None:
             most = max(most, sum(map(megabytes, family(process.pid))))
@@ -50,7 +55,13 @@ def watched(command: Sequence[str], stop: Callable[[], bool] = lambda: False) ->
                 os.killpg(process.pid, signal.SIGINT)
                 process.wait()
             PAUSE.wait(SECONDS)
-        return Run(process.returncode, perf_counter() - start, most)
+    return Run(process.returncode, perf_counter() - start, processor_seconds() - before, most)
+
+
+def processor_seconds() -> float:
+    """What all processes that this one started and saw end have used."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def family(process: int) -> list[int]:
@@ -97,12 +108,18 @@ def measure(path: Path, processes: int, folder: Path) -> tuple[str, bool]:
     left = rows_of(again).total()
     resumed = watched([*command, str(again)])
     same = rows_of(again) == rows and stopped.code in {whole.code, INTERRUPTED}
-    line = (
-        f"| {path.name} | {rows.total()} | {processes} | {whole.seconds:.1f} | {rows.total() / whole.seconds:.2f} "
-        f"| {whole.megabytes:.0f} | {left} in {stopped.seconds:.1f} s, the rest in {resumed.seconds:.1f} s "
-        f"| {'yes' if same else 'NO'} |"
+    cells = (
+        path.name,
+        rows.total(),
+        processes,
+        f"{whole.seconds:.1f}",
+        f"{whole.processor_seconds:.1f}",
+        f"{rows.total() / whole.seconds:.2f}",
+        f"{whole.megabytes:.0f}",
+        f"{left} in {stopped.seconds:.1f} s, the rest in {resumed.seconds:.1f} s",
+        "yes" if same else "NO",
     )
-    return line, same
+    return f"| {' | '.join(map(str, cells))} |", same
 
 
 def rows_of(results: Path) -> Counter[str]:
@@ -119,12 +136,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--pdf", type=int, default=200, help="pages of the PDF (default: %(default)s)")
     parser.add_argument("--processes", nargs="+", type=int, default=[1], help="how many at once (default: 1)")
     options = parser.parse_args(arguments)
-    heads = ("documents", "pages", "processes", "seconds", "pages a second", "MB at most", "interrupted", "same rows")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background command would ignore it
     well = True
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         paths = options.paths or draw(folder, options.lines, options.pages, options.pdf)
-        sys.stdout.write(f"| {' | '.join(heads)} |\n|---|{'---:|' * 5}---|---|\n")
+        sys.stdout.write(HEAD)
         for path in paths:
             for processes in options.processes:
                 line, same = measure(path, processes, folder)
