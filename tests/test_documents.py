@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -18,6 +19,7 @@ from app.inference.inference_onnx import main
 from tests.bundles import DARK, make_bundle, picture
 from tests.pages import as_pdf, as_tiff, draw_page, saved
 
+PAUSE = threading.Event()
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = (700, 500)  # pixels of a page that is quickly answered
 EMPTY_PDF = b"""%PDF-1.4
@@ -106,24 +108,40 @@ def test_a_run_goes_on_within_a_long_file(command: Command, tmp_path: Path) -> N
     assert alto.read_text().count("<Page ") == 6
 
 
-@pytest.mark.parametrize("processes", ["1", "2"])
-def test_an_interruption_loses_nothing(tmp_path: Path, processes: str) -> None:
-    """Ctrl+C, which the whole group of processes gets, ends a run quietly; the next answers the rest."""
-    bundle, scan, out = make_bundle(tmp_path / "bundle"), tmp_path / "long.tif", tmp_path / "results.jsonl"
+@contextmanager
+def begun(folder: Path, processes: int) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+    """A run on a file of 200 pages in a process group of its own that has written its first rows, and its options."""
+    bundle, scan, out = make_bundle(folder / "bundle"), folder / "long.tif", folder / "results.jsonl"
     scan.write_bytes(as_tiff([Image.new("RGB", (300, 60), "white")] * 200))
-    options = [str(scan), "--bundle", str(bundle), "--out", str(out), "--processes", processes]
-    line, pause = [sys.executable, "-m", "app.inference.inference_onnx", *options], threading.Event()
+    options = [str(scan), "--bundle", str(bundle), "--out", str(out)]
+    line = [sys.executable, "-m", "app.inference.inference_onnx", *options, "--processes", str(processes)]
     with subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:  # noqa: S603 - our own
         while not out.exists() or not out.read_text():
             assert process.poll() is None
-            pause.wait(0.01)
+            PAUSE.wait(0.01)
+        yield process, options
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_an_interruption_loses_nothing(tmp_path: Path, processes: int) -> None:
+    """Ctrl+C, which the whole group of processes gets, ends a run quietly; the next answers the rest."""
+    with begun(tmp_path, processes) as (process, options):
         os.killpg(process.pid, signal.SIGINT)
         said = process.communicate(timeout=60)[1]
     assert (process.returncode, "Traceback" in said) == (130, False)
     assert "interrupted; the same command goes on" in said
-    assert 0 < len(rows_of(out)) < 200
-    assert main([*options[:-1], "1"]) == 0
-    assert sorted(row["page"] for row in rows_of(out)) == list(range(1, 201))
+    assert 0 < len(rows_of(tmp_path / "results.jsonl")) < 200
+    assert main(options) == 0
+    assert sorted(row["page"] for row in rows_of(tmp_path / "results.jsonl")) == list(range(1, 201))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_killed_run_leaves_no_process_behind(tmp_path: Path, number: signal.Signals) -> None:
+    """When the command is ended from outside, so are the processes that it started: none holds its output open."""
+    with begun(tmp_path, 2) as (process, _):
+        process.send_signal(number)
+        process.communicate(timeout=60)  # comes back when all that could write there have ended
+    assert process.returncode == -number
 
 
 def test_a_page_that_cannot_be_read_is_a_row_among_the_others(command: Command, tmp_path: Path) -> None:

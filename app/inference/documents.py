@@ -1,11 +1,11 @@
 """Answers for folders of documents: every page of every file, in several processes, resumed where it was interrupted.
 
-Owns what is written: a row a page in the results, overlays, ALTO files, copies sorted by class. The work is done in
-pieces of some pages of one file, whose rows are appended together, so a second run with the same results goes on with
-the pages that are not in them. What belongs to a whole file is written before its last rows. `inference_onnx` is the
-command line.
+Owns what is written: a row a page, overlays, ALTO files, copies sorted by class. The work is done in pieces of some
+pages of one file, whose rows are appended together, so that a second run with the same results goes on where it was.
+What belongs to a whole file is written before its last rows. `inference_onnx` is the command line.
 """
 
+import os
 import shutil
 import signal
 from collections import Counter
@@ -15,8 +15,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 
 from PIL.Image import Image
 from tqdm import tqdm
@@ -87,8 +88,7 @@ def run(files: Sequence[Path], job: Job, processes: int) -> Counter[str]:
     end_torn_row(job.results)
     counts = {file: count_pages(file, job.limits) for file in files}
     waiting = unfinished(counts, job)
-    missing = sum(each.count - len(each.rows) for each in waiting.values())
-    total = sum(counts.values())
+    total, missing = sum(counts.values()), sum(each.count - len(each.rows) for each in waiting.values())
     pieces = (piece for each in list(waiting.values()) for piece in each.pieces())
     with tqdm(total=total, initial=total - missing, unit=" pages", disable=None) as bar:
         for answered in answers(pieces, job, processes):
@@ -143,9 +143,7 @@ def answers(pieces: Iterator[Piece], job: Job, processes: int) -> Iterator[Answe
     if processes == 1:
         yield from (answer_piece(piece, job) for piece in pieces)
         return
-    ignore = (signal.SIGINT, signal.SIG_IGN)  # an interruption is for the process that writes
-    context = get_context("spawn")
-    with ProcessPoolExecutor(processes, context, initializer=signal.signal, initargs=ignore) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn"), initializer=begin_work) as pool:
         try:
             running = {pool.submit(answer_piece, piece, job) for piece in islice(pieces, processes)}
             while running:
@@ -154,6 +152,19 @@ def answers(pieces: Iterator[Piece], job: Job, processes: int) -> Iterator[Answe
                 yield from (future.result() for future in done)
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def begin_work() -> None:
+    """Prepare a process for pieces: an interruption is for the one that writes, whose end is its own."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=end_with_parent, daemon=True).start()
+
+
+def end_with_parent() -> None:
+    """End this process when the one that started it is gone, be it killed."""
+    if parent := parent_process():
+        parent.join()
+        os._exit(1)
 
 
 def answer_piece(piece: Piece, job: Job) -> Answered:
