@@ -1,10 +1,11 @@
 """Measures the service on this machine and prints a table of ratios, each from one run, side by side.
 
     python -m benchmarks.serving
-    python -m benchmarks.serving --requests 64 --rounds 3
+    python -m benchmarks.serving --requests 64 --rounds 3 --workers 4
 
-Starts the service itself (and the straightforward one of `baseline.py`) on free ports of 127.0.0.1 with the shipped
-model, and sends rendered lines. Needs no data, takes a few minutes, wants a machine that does nothing else.
+Starts the service itself, once with threads and once with processes that recognise, and the straightforward one of
+`baseline.py`, on free ports of 127.0.0.1 with the shipped model, and sends rendered lines. Needs no data, takes a few
+minutes, wants a machine that does nothing else.
 """
 
 import argparse
@@ -51,11 +52,13 @@ def raw_throughput(pool: ProcessPoolExecutor, images: Sequence[bytes], count: in
     return done / (perf_counter() - start)
 
 
-def throughputs(ours: Started, theirs: Started, images: Sequence[bytes], options: argparse.Namespace) -> list[float]:
-    """Our throughput as share of the raw limit and as multiple of the baseline's, and the callers' share of the time.
+def throughputs(services: Sequence[Started], images: Sequence[bytes], options: argparse.Namespace) -> list[float]:
+    """What the services reach, which are ours with threads, ours with processes, and the straightforward one.
 
-    Medians over interleaved rounds: many short ones, since other work on the machine comes and goes. The callers
-    compute on the same processors, which the raw limit has for itself.
+    These are: the share of the raw limit with threads and with processes, the multiple of the straightforward service
+    with threads, that of threads with processes, and the callers' share of the time. Medians over interleaved rounds:
+    many short ones, since other work on the machine comes and goes. The callers compute on the same processors, which
+    the raw limit has for itself.
     """
     requests, found = [request_of(image) for image in images], []
     with ProcessPoolExecutor(processors()) as pool:
@@ -63,10 +66,10 @@ def throughputs(ours: Started, theirs: Started, images: Sequence[bytes], options
         for _ in range(options.rounds):
             raw = raw_throughput(pool, images, options.requests)
             start = process_time()
-            load = send_all(ours.address, requests, options.requests, 4 * processors(), "service")
-            callers = (process_time() - start) / (load.seconds * processors())
-            naive = send_all(theirs.address, requests, options.requests, 4 * processors(), "baseline")
-            found.append((load.throughput / raw, load.throughput / naive.throughput, callers))
+            loads = [send_all(each.address, requests, options.requests, 4 * processors()) for each in services]
+            callers = (process_time() - start) / (sum(load.seconds for load in loads) * processors())
+            threads, processes, naive = (load.throughput for load in loads)
+            found.append((threads / raw, processes / raw, threads / naive, processes / threads, callers))
     return [statistics.median(values) for values in zip(*found, strict=True)]
 
 
@@ -119,28 +122,39 @@ def milliseconds(work: Callable[[], object]) -> float:
 def measure(options: argparse.Namespace) -> list[tuple[str, str, str]]:
     """All rows of the table: what, the figure, the goal."""
     images = rendered(LINES)
-    with service() as ours, baseline() as theirs:
+    with service() as ours:
         settle(ours)
-        rest = ours.megabytes()
-        share, multiple, callers = throughputs(ours, theirs, images, options)
-        answer, alone = one_caller(ours, images, options.requests)
-        crowd = send_all(ours.address, list(map(request_of, images)), options.requests, 2 * processors(), "crowd")
-        big = big_picture(ours)
-        loaded = ours.megabytes()
+        rest = ours.megabytes()  # before others are there, with whom it would share what it has of libraries
+        with service(PENPRESS_WORKERS=str(options.workers)) as processes, baseline() as theirs:
+            settle(processes)
+            share, other_share, multiple, gain, callers = throughputs((ours, processes, theirs), images, options)
+            big = big_picture(ours)
+            alike = [("", ours), (f", {options.workers} processes", processes)]
+            rows = [row for about, each in alike for row in compared(about, each, images, options)]
     return [
         ("throughput over HTTP, as share of the raw limit", f"{share:.0%}", "at least 85 %"),
+        (f"the same, {options.workers} processes", f"{other_share:.0%}", "at least 85 %"),
+        ("throughput with processes, as multiple of that with threads", f"{gain:.2f}", ""),
         ("the callers' share of the processors meanwhile", f"{callers:.0%}", ""),
         ("throughput, as multiple of a straightforward service", f"{multiple:.2f}", "at least 2.5"),
-        ("one caller: milliseconds above the recogniser's own", f"{answer - alone:.2f}", "at most 2"),
-        (
-            "callers at twice the processors: p95 over one caller's median",
-            f"{crowd.percentile(95) / answer:.2f}",
-            "at most 3",
-        ),
         ("24-megapixel JPEG, as multiple of its reduced-size decode", f"{big:.2f}", "at most 3"),
-        ("start to ready, in seconds", f"{ours.seconds:.2f}", "at most 3"),
         ("memory at rest, in MB", f"{rest:.0f}", "at most 250"),
-        ("memory after all this, in MB", f"{loaded:.0f}", ""),
+        *rows,
+    ]
+
+
+def compared(
+    about: str, ours: Started, images: Sequence[bytes], options: argparse.Namespace
+) -> list[tuple[str, str, str]]:
+    """The rows that there are for threads and for processes alike."""
+    answer, alone = one_caller(ours, images, options.requests)
+    crowd = send_all(ours.address, list(map(request_of, images)), options.requests, 2 * processors(), "crowd")
+    slow = crowd.percentile(95) / answer
+    return [
+        (f"one caller: milliseconds above the recogniser's own{about}", f"{answer - alone:.2f}", "at most 2"),
+        (f"callers at twice the processors: p95 over one caller's median{about}", f"{slow:.2f}", "at most 3"),
+        (f"start to ready, in seconds{about}", f"{ours.seconds:.2f}", "at most 3"),
+        (f"memory after all this, in MB{about}", f"{ours.megabytes():.0f}", ""),
     ]
 
 
@@ -149,6 +163,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=200, help="in each measurement (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=9, help="of the throughputs (default: %(default)s)")
+    parser.add_argument(
+        "--workers", type=int, default=processors(), help="processes to compare with (default: %(default)s)"
+    )
     rows = measure(parser.parse_args(arguments))
     sys.stdout.write("| what | measured | goal |\n|---|---:|---:|\n")
     sys.stdout.writelines(f"| {what} | {figure} | {goal} |\n" for what, figure, goal in rows)

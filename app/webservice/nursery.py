@@ -1,7 +1,7 @@
 """A process that only makes processes: forked from the service before anything in it has started.
 
 A process with threads, as the service soon is, cannot be forked safely; this one stays as it was at its beginning, with
-everything imported, so that a new process takes milliseconds and shares its memory.
+everything imported, so that a new process has nothing to load but models, and shares the memory of the rest.
 """
 
 import gc
