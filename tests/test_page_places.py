@@ -20,8 +20,8 @@ from app.tasks import TASKS
 from app.tasks.page_text import PAGE_TEXT
 from app.training.dataset import MiddleCrops, PageCrops, load_items
 from app.training.goals import LABELS, PLACES
-from app.training.loss import as_places, loss_of_maps
-from app.training.model import PAGE_MAPS, build_network
+from app.training.loss import loss_of_maps
+from app.training.model import PAGE_MAP, build_network
 from app.training.options import Options
 from app.training.page_crops import alter_page
 from app.training.pipeline import Outcome, run_pipeline
@@ -81,7 +81,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 def options(**changes: object) -> Options:
     """Options of a training that takes seconds."""
-    values = {"task": PAGE_TEXT.name, "architecture": "page_map", "weights": "none", "data": ["drawn"]}
+    values = {"task": PAGE_TEXT.name, "architecture": PAGE_MAP, "weights": "none", "data": ["drawn"]}
     small = {"height": 96, "width": 96, "epochs": 1, "batch": 2, "workers": 0, "judged": 1, "quantise": "never"}
     return Options.model_validate(values | small | changes)
 
@@ -118,11 +118,11 @@ def test_a_run_is_judged_as_any_other(outcome: Outcome) -> None:
 def test_places_are_learnt(settings: Settings) -> None:
     """A few steps on crops of pages bring the loss down and tell where the lines are."""
     torch.manual_seed(1)
-    network = build_network("page_map", PAGE_TEXT, PAGE_TEXT.image, "none")
+    network = build_network(PAGE_MAP, PAGE_TEXT, PAGE_TEXT.image, "none")
     items = [item for item in load_items(settings.datasets, PAGE_TEXT, ["drawn"]) if item.sample.split == "train"]
     pairs = [MiddleCrops(items, PAGE_TEXT.image)[index] for index in (0, 7)]
     images, maps = (torch.stack(parts) for parts in zip(*pairs, strict=True))
-    images, maps = images[..., 128:384, 128:384], maps[..., 64:192, 64:192]
+    images, maps = images[..., 192:448, 256:512], maps[..., 48:112, 64:128]
     optimiser = torch.optim.AdamW(network.parameters(), lr=0.01)
     losses = []
     for _ in range(25):
@@ -136,21 +136,19 @@ def test_places_are_learnt(settings: Settings) -> None:
     assert right / count > 0.9
 
 
-@pytest.mark.parametrize(("architecture", "shape"), [("page_map", (2, 2, 16, 24)), ("page_map_fine", (2, 2, 32, 48))])
-def test_the_mean_over_places_is_the_logit(architecture: str, shape: tuple[int, ...]) -> None:
+def test_the_mean_over_places_is_the_logit() -> None:
     """The head at every place, averaged, is the head after the mean over all places."""
-    assert architecture in PAGE_MAPS
-    network = build_network(architecture, PAGE_TEXT, SPEC, "none").eval()
+    network = build_network(PAGE_MAP, PAGE_TEXT, SPEC, "none").eval()
     images = torch.randn(2, 1, 64, 96)
     places = network.places(images)
-    assert places.shape == shape
+    assert places.shape == (2, 2, 16, 24)
     torch.testing.assert_close(places.mean((2, 3)), network(images))
 
 
 def test_sides_that_do_not_fit_are_refused() -> None:
     """A size that the network cannot halve five times is named with the rule."""
     with pytest.raises(DataError, match="multiples of 32, not 64 x 100"):
-        build_network("page_map", PAGE_TEXT, SPEC.model_copy(update={"width": 100}), "none")
+        build_network(PAGE_MAP, PAGE_TEXT, SPEC.model_copy(update={"width": 100}), "none")
 
 
 def test_unknown_places_cost_nothing() -> None:
@@ -188,17 +186,17 @@ def test_crops_are_network_input_beside_their_maps(settings: Settings) -> None:
     items = load_items(settings.datasets, PAGE_TEXT, ["drawn"])
     crops, again, other = (PageCrops(items, PAGE_TEXT.image, "page", seed) for seed in (1, 1, 2))
     (image, maps), (same, _), (unlike, _) = crops[0], again[0], other[0]
-    assert (image.shape, image.dtype) == ((1, 512, 512), torch.float32)
-    assert (maps.shape, maps.dtype) == ((3, 256, 256), torch.uint8)
+    assert (image.shape, image.dtype) == ((1, 640, 640), torch.float32)
+    assert (maps.shape, maps.dtype) == ((3, 160, 160), torch.uint8)
     assert torch.equal(image, same)
     assert not torch.equal(image, unlike)
     middle, known = MiddleCrops(items, PAGE_TEXT.image)[3]
     page, drawn = items[0].read_places()
-    corner = np.full((512, 512), np.median(page[::8, ::8]), np.uint8)
-    corner[:250, :200] = page[250:, 200:]
-    spec = PAGE_TEXT.image.model_copy(update={"height": 512, "width": 512})
+    corner = np.full((640, 640), np.median(page[::8, ::8]), np.uint8)
+    corner[:252, :200] = page[248:, 200:]
+    spec = PAGE_TEXT.image.model_copy(update={"height": 640, "width": 640})
     np.testing.assert_array_equal(middle.numpy(), to_array(Image.fromarray(corner), spec))
-    np.testing.assert_array_equal(known[:, :125, :100].numpy(), drawn[125:, 100:].transpose(2, 0, 1))
+    np.testing.assert_array_equal(known[:, :63, :50].numpy(), drawn[62:, 50:].transpose(2, 0, 1))
 
 
 def test_a_map_of_another_size_is_refused(settings: Settings, tmp_path: Path) -> None:
@@ -209,15 +207,15 @@ def test_a_map_of_another_size_is_refused(settings: Settings, tmp_path: Path) ->
     moved = type(item)(item.data_set, copy, item.label, item.sample)
     with pytest.raises(DataError, match="import the data set again"):
         moved.read_places()
-    Image.new("RGB", (200, 249)).save(map_beside(copy))
-    with pytest.raises(DataError, match=r"has a map of \(249, 200, 3\) for its \(500, 400\) pixels"):
+    Image.new("RGB", (100, 99)).save(map_beside(copy))
+    with pytest.raises(DataError, match=r"has a map of \(99, 100, 3\) for its \(500, 400\) pixels"):
         moved.read_places()
 
 
 @pytest.mark.parametrize("wrong", [{"architecture": "mobilenet_v2"}, {"strategy": "transfer"}])
 def test_places_need_their_network(wrong: dict[str, str]) -> None:
     """Another architecture or strategy is refused before anything is read."""
-    with pytest.raises(ValueError, match="use --architecture page_map or page_map_fine, --strategy fine-tune"):
+    with pytest.raises(ValueError, match="use --architecture page_map --strategy fine-tune"):
         options(**wrong)
 
 
@@ -226,15 +224,6 @@ def test_the_recipe_takes_colour_as_well() -> None:
     pixels = np.full((40, 60, 3), 200, np.uint8)
     for seed in range(10):
         assert alter_page(pixels, np.random.default_rng(seed), lambda: pixels).shape == (40, 60, 3)
-
-
-def test_coarser_answers_are_compared_with_means() -> None:
-    """Logits at half the size of a map are held against the mean of four places."""
-    maps = torch.zeros(1, 3, 4, 4, dtype=torch.uint8)
-    maps[:, 2] = maps[:, 0, :2, :3] = 255
-    truths, known = as_places(maps, torch.zeros(1, 2, 2, 2))
-    assert truths.tolist() == [[[[1.0, 0.5], [0.0, 0.0]], [[0.0, 0.0], [0.0, 0.0]]]]
-    assert (known == 1).all()
 
 
 def test_goals_count_what_is_known() -> None:

@@ -4,9 +4,7 @@ Owns weights and checkpoints (state dicts, read with `weights_only=True`: never 
 """
 
 import pickle
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -21,11 +19,8 @@ from app.training.small_networks import SMALL
 
 BASELINE = "gradient_histogram"
 TORCHVISION = ("mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "resnet18", "efficientnet_b0")
-PAGE_MAPS: dict[str, Callable[[ImageSpec], nn.Module]] = {
-    "page_map": page_map,
-    "page_map_fine": partial(page_map, fine=True),
-}
-OWN = {**SMALL, **PAGE_MAPS}
+PAGE_MAP = "page_map"
+OWN = {**SMALL, PAGE_MAP: page_map}
 ARCHITECTURES = (*TORCHVISION, BASELINE, *OWN)
 
 

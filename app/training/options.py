@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from app.preprocess import ImageSpec
 from app.tasks import DEFAULT, TASKS
 from app.training.augment import RECIPES
-from app.training.model import ARCHITECTURES, BASELINE, PAGE_MAPS
+from app.training.model import ARCHITECTURES, BASELINE, PAGE_MAP
 
 
 class Options(BaseModel):
@@ -67,9 +67,8 @@ class Options(BaseModel):
         if self.architecture == BASELINE and self.strategy != "transfer":
             message = f"{BASELINE} has nothing to fine-tune; use --strategy transfer"
             raise ValueError(message)
-        if TASKS[self.task].places and not (self.architecture in PAGE_MAPS and self.strategy == "fine-tune"):
-            names = " or ".join(PAGE_MAPS)
-            message = f"{self.task} is learnt place by place; use --architecture {names}, --strategy fine-tune"
+        if TASKS[self.task].places and (self.architecture, self.strategy) != (PAGE_MAP, "fine-tune"):
+            message = f"{self.task} is learnt place by place; use --architecture {PAGE_MAP} --strategy fine-tune"
             raise ValueError(message)
         return self
 

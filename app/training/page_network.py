@@ -1,4 +1,4 @@
-"""The backbones that see where on a page lines are: small U-Nets with features at a quarter, or half, of the size.
+"""The backbone that sees where on a page lines are: a small U-Net whose feature maps are a quarter of the image's size.
 
 After O. Ronneberger and others, U-Net: Convolutional Networks for Biomedical Image Segmentation, 2015. Weights are
 drawn anew.
@@ -17,30 +17,20 @@ STRIDE = 32  # sides of images are multiples of it
 WIDTHS = (16, 24, 48, 64, 96)
 
 
-def page_map(spec: ImageSpec, *, fine: bool = False) -> nn.Module:
-    """The mean over all places of the U-Net's features, for the sizes and channels of *spec*; raises DataError.
-
-    Where it is *fine*, features are at half of the image's size, else at a quarter.
-    """
+def page_map(spec: ImageSpec) -> nn.Module:
+    """The mean over all places of the U-Net's features, for the sizes and channels of *spec*; raises DataError."""
     if spec.height % STRIDE or (spec.width or STRIDE) % STRIDE:
         message = f"page_map reads images whose sides are multiples of {STRIDE}, not {spec.height} x {spec.width}"
         raise DataError(message)
-    parts = {
-        "features": PageFeatures(spec.channels, fine=fine),
-        "pool": nn.AdaptiveAvgPool2d(1),
-        "flatten": nn.Flatten(),
-    }
+    parts = {"features": PageFeatures(spec.channels), "pool": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten()}
     return nn.Sequential(OrderedDict(parts))
 
 
 class PageFeatures(nn.Module):
-    """Features of images of shape (n, channels, height, width).
+    """Features of shape (n, 24, height / 4, width / 4) of images of shape (n, channels, height, width)."""
 
-    They have the shape (n, 24, height / 4, width / 4), or (n, 16, height / 2, width / 2) where they are fine.
-    """
-
-    def __init__(self, channels: int, widths: Sequence[int] = WIDTHS, *, fine: bool = False) -> None:
-        """Five levels down, each at half the size of the one before, and three or four up again."""
+    def __init__(self, channels: int, widths: Sequence[int] = WIDTHS) -> None:
+        """Four levels down, each at half the size of the one before, and three up again."""
         super().__init__()
         stem, first, second, third, fourth = widths
         self.stem = nn.Sequential(block(channels, stem, 2), block(stem, first, 2))
@@ -52,47 +42,34 @@ class PageFeatures(nn.Module):
             block(fourth, fourth, dilation=2),
             block(fourth, fourth, dilation=3),
         )
-        self.up_third = Up(fourth, third, block(third, third))
-        self.up_second = Up(third, second, block(second, second))
-        self.up_first = Up(second, first, block(first, first))
-        self.up_stem = Up(first, stem, thin_block(stem)) if fine else None
+        self.up_third = Up(fourth, third)
+        self.up_second = Up(third, second)
+        self.up_first = Up(second, first)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Down, and up again beside the levels of the way down."""
-        half = self.stem[0](images)
-        first = self.first(self.stem[1](half))
+        first = self.first(self.stem(images))
         second = self.second(first)
         third = self.third(second)
         deep = self.up_third(self.fourth(third), third)
         features: torch.Tensor = self.up_first(self.up_second(deep, second), first)
-        return features if self.up_stem is None else self.up_stem(features, half)
+        return features
 
 
 class Up(nn.Module):
     """Brings a level to the size of the one above and adds both."""
 
-    def __init__(self, before: int, after: int, block: nn.Module) -> None:
-        """Take the channels of the deeper level and of the one above, and what comes after the sum."""
+    def __init__(self, before: int, after: int) -> None:
+        """Take the channels of the deeper level and of the one above."""
         super().__init__()
         self.lateral = nn.Conv2d(before, after, 1)
-        self.block = block
+        self.block = block(after, after)
 
     def forward(self, deep: torch.Tensor, beside: torch.Tensor) -> torch.Tensor:
         """Features of the size of *beside*, which is twice that of *deep*."""
         larger = nn.functional.interpolate(self.lateral(deep), scale_factor=2, mode="bilinear", align_corners=False)
         features: torch.Tensor = self.block(larger + beside)
         return features
-
-
-def thin_block(channels: int) -> nn.Sequential:
-    """A convolution of 3 x 3 for each channel by itself and one over all channels: fewer steps at a large size."""
-    return nn.Sequential(
-        nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
-        nn.BatchNorm2d(channels),
-        nn.Conv2d(channels, channels, 1, bias=False),
-        nn.BatchNorm2d(channels),
-        nn.ReLU(inplace=True),
-    )
 
 
 def block(before: int, after: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
