@@ -285,6 +285,9 @@ def test_a_process_that_ends_before_it_answers_costs_one_request(source: type[Th
     with pytest.raises(RequestError, match="try again") as caught:
         asyncio.run(done(service, measure, source(service)))
     assert (caught.value.status, caught.value.code) == (503, "worker_lost")
+    assert "has ended, or could not be started" in service.health().problems[-1]
+    asyncio.run(done(service, measure))
+    assert not any("has ended" in problem for problem in service.health().problems)
     assert "penpress_workers_lost_total 1.0" in service.metrics.page().decode()
 
 

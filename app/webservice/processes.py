@@ -5,7 +5,6 @@ its process, and a process that has ended is replaced. What they note of their w
 """
 
 import asyncio
-import logging
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -24,8 +23,6 @@ from app.webservice.workers import Threads, Workers, too_late
 
 if TYPE_CHECKING:
     from app.inference.production import Place
-
-logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -93,7 +90,7 @@ class Processes:
         self._seconds = service.settings.time_limit_seconds
         self._submitted = 0
         self._workers = [Worker(service, source) for _ in range(count)]
-        self._idle: asyncio.Queue[Worker] = asyncio.Queue()
+        self._idle: asyncio.LifoQueue[Worker] = asyncio.LifoQueue()  # who worked last has what it needs at hand
         for worker in self._workers:
             self._idle.put_nowait(worker)
 
@@ -142,6 +139,7 @@ class Processes:
             reply = await worker.ask(job)
             whole = True
         except (OSError, EOFError) as error:
+            self._service.worker_problem = f"a process that recognises has ended, or could not be started: {error}"
             raise lost(error) from error
         finally:
             if not whole:
@@ -156,7 +154,7 @@ class Processes:
             getattr(self._service.metrics, name)(*arguments)
         for stage in reply.stages:
             tell_stage(*stage)
-        self._service.log_problem = reply.log_problem
+        self._service.log_problem, self._service.worker_problem = reply.log_problem, None
         if reply.refusal:
             raise RequestError(*reply.refusal)
         if reply.failure:

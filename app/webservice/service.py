@@ -49,6 +49,7 @@ class Service:
         self.watch = watch
         self.metrics = Metrics(productions)
         self.log_problem: str | None = None
+        self.worker_problem: str | None = None
         self.started = time.monotonic()
 
     def start(self) -> None:
@@ -211,7 +212,7 @@ class Service:
 
     def _own_problems(self) -> list[str]:
         stopped = [] if self.watch.alive else ["the alias is no longer followed; start the service anew"]
-        return stopped + ([self.log_problem] if self.log_problem else [])
+        return [*stopped, *filter(None, (self.log_problem, self.worker_problem))]
 
 
 def entry_of(prediction: Prediction, live: Live, data: bytes, request_id: str, milliseconds: float) -> Entry:
