@@ -3,7 +3,7 @@
     python -m benchmarks.page_accuracy --pages DIR --split test
     python -m benchmarks.page_accuracy --pages DIR --split test --turned --altered --bundle BUNDLE
 
-DIR holds page images and `pages.jsonl` (see `app/pages/judge.py`). Uses the shipped bundle unless another is named.
+DIR holds page images and `pages.jsonl` (see `app/pages/judge.py`). Uses the shipped bundles unless others are named.
 """
 
 import argparse
@@ -25,9 +25,10 @@ from app.evaluate.alterations import grey, half_size, jpeg_30
 from app.inference.recogniser import Recogniser
 from app.pages import Page, analyse, recognise_anything
 from app.pages.judge import Figures, Sample, class_of, judge, read_samples
-from app.tasks import DOCUMENT_TYPE, Predict
+from app.tasks import DOCUMENT_TYPE, PAGE_TEXT, Prediction
 
 Change = Callable[[Image.Image], Image.Image]
+Route = Callable[[Image.Image], tuple[Prediction, Page | None]]
 HEAD = (
     "| pages | count | page class | lines found, F1 | found and rightly classed, F1 | ECE of lines |\n"
     "|---|---:|---:|---:|---:|---:|\n"
@@ -98,12 +99,12 @@ def measure(samples: Sequence[Sample], analysis: Callable[[Image.Image], Page]) 
     return pages
 
 
-def measure_routed(samples: Sequence[Sample], predict: Predict, labels: Sequence[str]) -> None:
+def measure_routed(samples: Sequence[Sample], route: Route) -> None:
     """Write how often `/predict/`, which has to tell pages from lines, gives the class of the page."""
     groups: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
     wrong = []
     for sample in samples:
-        answer, is_page = routed(sample.read(), predict, labels)
+        answer, is_page = routed(sample.read(), route)
         for name in ("all", sample.label, sample.source):
             groups[name].append((answer == sample.label, is_page))
         if answer != sample.label:
@@ -115,10 +116,10 @@ def measure_routed(samples: Sequence[Sample], predict: Predict, labels: Sequence
     sys.stdout.write("\nAnswered with another class:\n" + "".join(wrong))
 
 
-def routed(image: Image.Image, predict: Predict, labels: Sequence[str]) -> tuple[str | None, bool]:
+def routed(image: Image.Image, route: Route) -> tuple[str | None, bool]:
     """The class that `/predict/` answers, None for no text, and whether the image was taken for a page."""
     try:
-        prediction, page = recognise_anything(image, predict, labels)
+        prediction, page = route(image)
     except NoTextError:
         return None, True
     return (class_of(page), True) if page else (prediction.label, False)
@@ -162,15 +163,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--pages", type=Path, required=True, help="folder with pages.jsonl and the images")
     parser.add_argument("--split", help="train, validation or test (default: all)")
     parser.add_argument("--bundle", type=Path, help="another bundle than the shipped one")
+    parser.add_argument("--page-bundle", type=Path, help="another bundle of the page network than the shipped one")
     parser.add_argument("--turned", action="store_true", help="also turned by 90, 180 and 270 degrees")
     parser.add_argument("--altered", action="store_true", help="also altered copies")
     options = parser.parse_args(arguments)
     bundle = options.bundle or read_settings().embedded / DOCUMENT_TYPE.name
     recogniser = Recogniser.load(bundle, threads=1)
-    analysis = partial(analyse, predict=recogniser.predict, labels=recogniser.description.labels)
+    page_bundle = options.page_bundle or read_settings().embedded / PAGE_TEXT.name
+    locate, labels = Recogniser.load(page_bundle, threads=1).places, recogniser.description.labels
+    analysis = partial(analyse, predict=recogniser.predict, locate=locate, labels=labels)
     samples = read_samples(options.pages, options.split, dict(DOCUMENT_TYPE.same_as))
     pages = measure(samples, analysis)
-    measure_routed(samples, recogniser.predict, recogniser.description.labels)
+    measure_routed(samples, partial(recognise_anything, predict=recogniser.predict, locate=locate, labels=labels))
     if options.turned:
         measure_turned(samples, pages, analysis)
     if options.altered:

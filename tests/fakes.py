@@ -2,11 +2,14 @@
 
 import shutil
 from pathlib import Path
+from typing import ClassVar
 
+from app.config import Settings
 from app.errors import PredictionLogError, RegistryError
-from app.inference.production import OpenStore
+from app.inference.production import Live, OpenStore, Production
 from app.inference.registry import Version
 from app.prediction_log import Entry
+from app.tasks import Task
 
 
 class FakeStore:
@@ -67,6 +70,28 @@ class ListLog:
         """Keep the entry."""
         self.check()
         self.entries.append(entry)
+
+
+class Shipped(Production):
+    """The shipped bundle of a task, loaded once for all tests, whatever the registry has."""
+
+    _loaded: ClassVar[dict[str, Live]] = {}
+
+    def __init__(self, task: Task) -> None:
+        """Nothing is read yet."""
+        super().__init__(task, Settings())
+
+    def start(self) -> None:
+        """Load it, the first time."""
+        if self.task.name not in self._loaded:
+            super().start()
+            if self.live:
+                self._loaded[self.task.name] = self.live
+        self.live = self._loaded.get(self.task.name)
+
+    def reconcile(self, _: OpenStore) -> None:
+        """Stay as it is."""
+        self._settled = True
 
 
 def opener(store: FakeStore) -> OpenStore:

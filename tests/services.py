@@ -9,11 +9,11 @@ from fastapi.testclient import TestClient
 from httpx import Response
 
 from app.inference.production import Production
-from app.tasks import DOCUMENT_TYPE, Task
+from app.tasks import DOCUMENT_TYPE, PAGE_TEXT, Task
 from app.webservice import create_app
 from app.webservice.application import OpenWorkers, in_threads
 from tests.bundles import make_bundle
-from tests.fakes import FakeStore, ListLog, opener
+from tests.fakes import FakeStore, ListLog, Shipped, opener
 from tests.stores import settings_in
 
 NAME = DOCUMENT_TYPE.name
@@ -53,6 +53,7 @@ def serving(
     if bundle:
         store.promote("5", make_bundle(folder / "five", task))
     productions = {each.name: Production(each, settings) for each in (DOCUMENT_TYPE, OTHER, task)}
+    productions.setdefault(PAGE_TEXT.name, Shipped(PAGE_TEXT))
     app = create_app(settings, productions, log, opener(store), open_workers)
     with TestClient(app, raise_server_exceptions=False) as client:
         yield Fixture(client, log, store, productions[task.name])

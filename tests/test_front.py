@@ -46,7 +46,7 @@ def test_the_page_asks_for_what_is_answered(service: Fixture) -> None:
     fields = set(Explained.model_fields) | set(AnswerForPage.model_fields)
     assert set(re.findall(r"\banswer\.(\w+)", TEXT)) <= fields
     assert set(re.findall(r"\bexplanation\.(\w+)", TEXT)) <= {"image", "label", "method"}
-    (main,) = [model for model in service.client.get("/models").json()["models"] if model["version"]]
+    main, *_ = [model for model in service.client.get("/models").json()["models"] if model["version"]]
     assert {"task", "version", "labels"} <= set(main)
     assert "explanation" in service.post(picture(), f"/explain/{main['task']}/?format=json").json()
 

@@ -33,8 +33,8 @@ def test_every_task_is_listed(client: TestClient) -> None:
     for path in ("/models", "/models/"):
         models = client.get(path).json()["models"]
         assert [model["task"] for model in models] == list(TASKS)
-        assert [model["version"] for model in models] == [None, "embedded", "embedded"]
-        assert [len(model["labels"]) for model in models] == [2, 10, 94]
+        assert [model["version"] for model in models] == [None, "embedded", "embedded", None]
+        assert [len(model["labels"]) for model in models] == [2, 10, 94, 2]
         assert all(model["limits"]["max_pixels"] > 0 for model in models)
         assert all(model["path"] == f"/predict/{model['task']}/" for model in models)
 

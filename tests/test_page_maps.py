@@ -28,11 +28,16 @@ def written(boxes: list[tuple[int, int, int, int]], slope: float = 0.0) -> np.nd
     return page
 
 
+def drawn(page: np.ndarray, lines: list[PageLine], *, complete: bool = True) -> np.ndarray:
+    """Every other place of a map, so that four pixels of the page are from one to the next."""
+    return draw_map(page, lines, 2, complete=complete)[::2, ::2]
+
+
 def test_a_core_that_is_told_is_drawn() -> None:
-    """The polygon is filled at a quarter of the size in the plane of its class, and all is known."""
+    """The polygon is filled at half the size in the plane of its class, and all is known."""
     line = PageLine((100, 80, 300, 120), 1, [(100, 92), (300, 92), (300, 108), (100, 108)])
-    maps = draw_map(written([]), [line], 2, complete=True)
-    assert maps.shape == (100, 150, 3)
+    assert draw_map(written([])[:-1], [line], 2, complete=True).shape == (200, 300, 3)
+    maps = drawn(written([]), [line])
     assert (maps[24:27, 26:74, 1] == 255).all()
     assert not maps[[21, 29]][..., 1].any()
     assert not maps[..., 0].any()
@@ -42,7 +47,7 @@ def test_a_core_that_is_told_is_drawn() -> None:
 def test_a_core_is_derived_from_the_ink_in_its_box() -> None:
     """It lies where the small letters are, from end to end of the box, and not where only tall letters reach."""
     box = (60, 100, 540, 140)
-    maps = draw_map(written([box]), [PageLine(box, 0)], 2, complete=True)
+    maps = drawn(written([box]), [PageLine(box, 0)])
     assert (maps[29:31, 16:134, 0] > 127).all()
     assert not maps[:27, :, 0].any()
     assert not maps[34:, :, 0].any()
@@ -53,7 +58,7 @@ def test_a_line_that_slopes_has_a_core_that_slopes() -> None:
     usual = [(60, 20 + 40 * number, 540, 50 + 40 * number) for number in range(4)]
     box = (60, 210, 540, 300)
     page = np.minimum(written(usual), written([box], slope=0.12))
-    maps = draw_map(page, [PageLine(each, 0) for each in [*usual, box]], 2, complete=True)
+    maps = drawn(page, [PageLine(each, 0) for each in [*usual, box]])
     rows = [np.nonzero(maps[50:, column, 0] > 127)[0].mean() + 50 for column in (25, 75, 125)]
     assert rows == pytest.approx([255 / 4 - 6, 255 / 4, 255 / 4 + 6], abs=1.0)
     assert 3 < (maps[50:, 75, 0] > 127).sum() < 9
@@ -64,7 +69,7 @@ def test_large_letters_have_a_large_core() -> None:
     usual = [(60, 20 + 40 * number, 540, 50 + 40 * number) for number in range(4)]
     page = written(usual)
     page[230:290, 60:540:16] = page[230:290, 61:540:16] = page[230:290, 62:540:16] = 30
-    maps = draw_map(page, [PageLine(each, 1) for each in [*usual, (60, 220, 540, 300)]], 2, complete=True)
+    maps = drawn(page, [PageLine(each, 1) for each in [*usual, (60, 220, 540, 300)]])
     assert 8 < (maps[50:, 75, 1] > 127).sum() < 12
     assert (maps[..., 2] == 255).all()
 
@@ -75,7 +80,7 @@ def test_what_cannot_be_told_is_unknown() -> None:
     several = [(60, 210, 540, 250), (60, 255, 540, 295)]
     lines = [PageLine(each, 0) for each in [*usual, (60, 210, 540, 300), (60, 200, 540, 290), (10, 10, 14, 14)]]
     lines.append(PageLine((200, 340, 300, 380), None))
-    maps = draw_map(written([*usual, *several]), lines, 2, complete=True)
+    maps = drawn(written([*usual, *several]), lines)
     assert not maps[50:75, 15:135].any()
     assert not maps[3, 3].any()
     assert not maps[85:95, 50:75].any()
@@ -87,14 +92,14 @@ def test_lines_close_to_each_other_tell_how_high_they_are() -> None:
     """Where the boxes of sloping lines overlap, the way from line to line is what is usual."""
     boxes = [(20, 40 * number, 580, 40 * number + 110) for number in range(6)]
     page = np.min([written([box], slope=0.13) for box in boxes], axis=0)
-    maps = draw_map(page, [PageLine(box, 0) for box in boxes], 2, complete=True)
+    maps = drawn(page, [PageLine(box, 0) for box in boxes])
     assert not maps[20:60, 20:130].any()
 
 
 def test_an_incomplete_page_is_unknown_outside_its_boxes() -> None:
     """What has no box may be a line or not, there; within boxes all is known."""
     box = (60, 100, 540, 140)
-    maps = draw_map(written([box]), [PageLine(box, 0)], 2, complete=False)
+    maps = drawn(written([box]), [PageLine(box, 0)], complete=False)
     assert not maps[:25].any()
     assert not maps[35:].any()
     assert (maps[25:35, 15:135, 2] == 255).all()
@@ -143,12 +148,12 @@ def test_pages_are_imported_with_their_maps(folder: Path, capsys: pytest.Capture
     files = [folder.parent / "maps" / sample.path for sample in samples]
     with Image.open(files[0]) as image, Image.open(map_beside(files[0])) as maps:
         assert (image.mode, image.size) == ("L", (600, 400))
-        assert (maps.mode, maps.size) == ("RGB", (150, 100))
-        assert maps.getpixel((75, 29)) == (255, 0, 255)
-        assert maps.getpixel((50, 55)) == (0, 255, 255)
+        assert (maps.mode, maps.size) == ("RGB", (300, 200))
+        assert maps.getpixel((150, 58)) == (255, 0, 255)
+        assert maps.getpixel((100, 110)) == (0, 255, 255)
     with Image.open(files[1]) as image, Image.open(map_beside(files[1])) as maps:
-        assert (image.size, maps.size) == ((1600, 1067), (400, 267))
-        assert maps.getpixel((300, 77)) == (0, 255, 255)
+        assert (image.size, maps.size) == ((1600, 1067), (800, 534))
+        assert maps.getpixel((600, 154)) == (0, 255, 255)
     assert "3 rows left out" in said
     for words in ("broken: ", "gone: ", "untyped: label '(no line has a class)' is none of handwritten, printed"):
         assert words in said
@@ -164,7 +169,7 @@ def test_an_import_goes_on_where_it_stopped(folder: Path, capsys: pytest.Capture
     assert imported(folder, capsys)[0] == samples
     assert (large.stat().st_mtime_ns, map_beside(large).stat().st_mtime_ns) == before
     with Image.open(map_beside(good)) as maps:
-        assert maps.size == (150, 100)
+        assert maps.size == (300, 200)
 
 
 def test_a_map_moves_with_its_page(folder: Path, tmp_path: Path) -> None:

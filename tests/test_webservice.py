@@ -15,7 +15,7 @@ from PIL import Image
 
 from app.config import Settings
 from app.inference.registry import Registry
-from app.tasks import Prediction
+from app.tasks import PAGE_TEXT, Prediction
 from app.webservice import create_app
 from app.webservice.application import without_passwords
 from tests.bundles import DARK, LIGHT, MIDDLE, make_bundle, picture
@@ -233,7 +233,7 @@ def test_health_tells_what_is_live(service: Fixture, path: str) -> None:
     assert (health["model_alias"], health["run_id"], health["sha256"]) == ("prod", "run-5", live.description.sha256)
     assert health["limits"] == {"max_upload_bytes": 100_000, "max_pixels": 500_000, "max_pending_requests": 64}
     assert health["loaded_at"]
-    assert (health["refused"], health["problems"], list(health["tasks"])) == ([], [], [NAME])
+    assert (health["refused"], health["problems"], list(health["tasks"])) == ([], [], [NAME, PAGE_TEXT.name])
     assert health["uptime_seconds"] >= 0
     assert service.client.head(path).status_code == 200
 

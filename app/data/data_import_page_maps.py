@@ -4,7 +4,7 @@
 
 DIR holds page images and `pages.jsonl` as `data_import_pages` reads it and `documents` writes it: lines may have a
 `core`, the polygon that their small letters fill, else it is derived from the ink; a page with `complete` false is
-unknown outside its boxes. Beside every image lies its map, `x.map.png`, at a quarter of the size: red where handwritten
+unknown outside its boxes. Beside every image lies its map, `x.map.png`, at half the size: red where handwritten
 lines are, green where printed ones are, blue where that is known. The label of a page is the class that most of its
 lines' area is of; pages without a line that has a class are left out.
 """

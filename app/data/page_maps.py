@@ -1,4 +1,4 @@
-"""Draws maps of pages: at a quarter of the size, where lines of each class are, and what of the page is known.
+"""Draws maps of pages: at half the size, where lines of each class are, and what of the page is known.
 
 Of a line its core is drawn, the polygon that its small letters fill, so that lines close to each other stay apart.
 Where no core is told, it is derived from the ink in the line's box. Reads and writes no files.
@@ -17,7 +17,7 @@ from app.data.paper import Plane
 Pixels = NDArray[np.uint8]
 Box = tuple[int, int, int, int]
 
-SHRINK = 4  # pixels of a page to a place of its map
+SHRINK = 2  # pixels of a page to a place of its map
 EDGE = 0.12  # of the height of a box, above and below, where neighbouring lines reach in
 CORE = (0.2, 0.5)  # of the height of its box is the core of a line
 TALL = 1.8  # usual heights of the boxes of a page: a line of larger letters, or one that slopes
@@ -38,7 +38,7 @@ class PageLine:
 
 
 def draw_map(grey: Pixels, lines: Sequence[PageLine], labels: int, *, complete: bool) -> Pixels:
-    """The map of a grey page, of shape (height / 4, width / 4, labels + 1), uint8; the last plane is what is known.
+    """The map of a grey page, of shape (height / 2, width / 2, labels + 1), uint8; the last plane is what is known.
 
     Unknown is what is outside all boxes, unless the page is *complete*, and in boxes whose class or core is.
     """
@@ -90,7 +90,7 @@ def places_of(box: Box) -> tuple[slice, slice]:
 def filled(core: Core, size: tuple[int, int]) -> Pixels:
     """A polygon in pixels of the page, drawn on a plane of its map with soft edges."""
     bits = 6  # of fractions of a place
-    points = np.round(np.array(core) * (2**bits / SHRINK)).astype(np.int32)
+    points = np.round((np.array(core) - 0.5) * (2**bits / SHRINK)).astype(np.int32)
     plane = cv2.fillPoly(np.zeros(size, np.uint8), [points], 255, cv2.LINE_AA, shift=bits)
     return np.asarray(plane, np.uint8)
 

@@ -28,6 +28,7 @@ from app.inference.results import Row, append, end_torn_row, names_for, rows_in
 from app.pages import Page, PageLimits, count_pages, pages_of, recognise_anything
 from app.pages.alto import to_alto
 from app.pages.overlay import overlay
+from app.tasks import Locate
 
 MIXED, NO_TEXT, ERROR = "mixed", "no text", "error"
 PIECE = 4  # pages of a long file that a process takes at a time, and loses when it is interrupted
@@ -35,9 +36,10 @@ PIECE = 4  # pages of a long file that a process takes at a time, and loses when
 
 @dataclass(frozen=True)
 class Job:
-    """What to do with every file; folders are not written where None."""
+    """What to do with every file, by which two models; folders are not written where None."""
 
     bundle: Path
+    page_bundle: Path
     limits: PageLimits
     results: Path
     overlays: Path | None = None
@@ -170,18 +172,19 @@ def end_with_parent() -> None:
 def answer_piece(piece: Piece, job: Job) -> Answered:
     """Answer for each page of a piece; one that cannot be read has its error as its row."""
     answered = Answered(piece, {}, {})
-    recogniser = recogniser_of(job.bundle)
+    recogniser, locate = recogniser_of(job.bundle), recogniser_of(job.page_bundle).places
     for number, image in read_pages(piece, job.limits):
         about: Row = {"file": str(piece.file), "page": number}
         if not isinstance(image, Image):
             answered.rows[number] = {**about, "error": str(image)}
             continue
-        fields, page = answer_page(image, recogniser)
+        fields, page = answer_page(image, recogniser, locate)
         answered.rows[number] = {**about, **fields}
         if page:
             draw(image, page, recogniser.description.labels, job, f"{piece.name}-{number:04d}.png")
         if job.alto:
-            answered.pages[number] = page or empty_page(*image.size)
+            empty = Page(*image.size, 0, 0.0, (), None, 0.0, {}, mixed=False, shares={}, counts={})
+            answered.pages[number] = page or empty  # which keeps its number among the pages of its file
     return answered
 
 
@@ -204,16 +207,16 @@ def read_pages(piece: Piece, limits: PageLimits) -> Iterator[tuple[int, Image | 
 
 @cache
 def recogniser_of(bundle: Path) -> Recogniser:
-    """The recogniser of this process, loaded once; more processes, not threads, make it faster."""
+    """A recogniser of this process, loaded once; more processes, not threads, make it faster."""
     return Recogniser.load(bundle, threads=1)
 
 
-def answer_page(image: Image, recogniser: Recogniser) -> tuple[Row, Page | None]:
+def answer_page(image: Image, recogniser: Recogniser, locate: Locate) -> tuple[Row, Page | None]:
     """The row of one page, and the page unless it is a single line or bears no text."""
     size = {"width": image.width, "height": image.height}
     labels = recogniser.description.labels
     try:
-        prediction, page = recognise_anything(image, recogniser.predict, labels)
+        prediction, page = recognise_anything(image, recogniser.predict, locate, labels)
     except NoTextError:
         return {**size, "predicted_class": None, "confidence": 0.0}, None
     row: Row = {**size, "predicted_class": prediction.label, "confidence": round(prediction.confidence, 4)}
@@ -223,11 +226,6 @@ def answer_page(image: Image, recogniser: Recogniser) -> tuple[Row, Page | None]
         row |= {f"{label}_ratio": round(page.shares[label], 4) for label in labels}
         row |= {f"{label}_lines": page.counts[label] for label in labels}
     return row, page
-
-
-def empty_page(width: int, height: int) -> Page:
-    """A page without any line, which keeps its number among the pages of its file."""
-    return Page(width, height, 0, 0.0, (), None, 0.0, {}, mixed=False, shares={}, counts={})
 
 
 def draw(image: Image, page: Page, labels: Sequence[str], job: Job, name: str) -> None:

@@ -34,7 +34,7 @@ from app.inference.recogniser import Recogniser
 from app.inference.results import write_table
 from app.pages import PageLimits
 from app.preprocess import read_image, trace
-from app.tasks import DEFAULT, TASKS, Prediction
+from app.tasks import DEFAULT, PAGE_TEXT, TASKS, Prediction
 from app.text import ReadSign, Text, box_around, read_text
 
 Read = Callable[[Image.Image], Prediction | Text]
@@ -110,7 +110,8 @@ def read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 def answer_documents(options: argparse.Namespace, bundle: Path, limits: PageLimits) -> int:
     """Analyse documents into the files that `--out` and its companions name; returns 0, 1 when a file failed."""
     results = options.out.with_suffix(".jsonl")
-    job = Job(bundle, limits, results, options.overlay, options.alto, options.copy_to)
+    page_bundle = read_settings().embedded / PAGE_TEXT.name
+    job = Job(bundle, page_bundle, limits, results, options.overlay, options.alto, options.copy_to)
     files = list(dict.fromkeys(find_files(options.paths, SUFFIXES | {".pdf"})))
     try:
         counts = run(files, job, max(1, options.processes))

@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort
-from PIL.Image import Image
+from PIL.Image import Image, fromarray
 
 from app.errors import BundleError
 from app.inference.bundle import DESCRIPTION, MAPS, MODEL, Description, read_description
@@ -17,6 +17,7 @@ from app.stopwatch import stage
 from app.tasks import Prediction
 
 BATCH = 16
+MULTIPLE, PLACE = 32, 2  # pixels: sides of pages are multiples of the first, places squares of the second
 PROBE_TOLERANCE = 0.01  # other processors and releases of onnxruntime round differently, never by this much
 Logits = NDArray[np.float32]
 Pixels = NDArray[np.float32]
@@ -92,6 +93,26 @@ class Recogniser:
         batch = to_batch([image], self.description.image)
         return np.asarray(self._session.run([MAPS], {self._input: batch})[0][0], np.float32)
 
+    def places(self, page: NDArray[np.uint8]) -> Logits:
+        """The probability of every label at every place of a page.
+
+        *page* is grey, of shape (height, width), any size; the answer has the shape (labels, rows, columns), a place
+        being 2 x 2 pixels. Raises BundleError for a model that was not trained to say where labels are.
+        """
+        height, width = page.shape
+        padding = (0, -height % MULTIPLE), (0, -width % MULTIPLE)
+        padded = np.pad(page, padding, constant_values=int(np.median(page)))
+        spec = self.description.image.model_copy(update={"height": padded.shape[0], "width": padded.shape[1]})
+        batch = to_batch([fromarray(padded)], spec)
+        try:
+            logits, maps = self._session.run([self._outputs[0], MAPS], {self._input: batch}, giving_back())
+        except RUNTIME_ERRORS as error:
+            message = f"the model does not say where on a page of {width} x {height} pixels its labels are: {error}"
+            raise BundleError(message) from error
+        bias = logits - maps.mean(axis=(2, 3))  # a map's mean and the bias of its label are the label's logit
+        rows, columns = -(-height // PLACE), -(-width // PLACE)
+        return np.asarray(1 / (1 + np.exp(-(maps + bias[..., None, None])[0, :, :rows, :columns])), np.float32)
+
     def check_probes(self, directory: Path) -> None:
         """Raise BundleError when the probe images of the bundle do not give the recorded probabilities."""
         for probe in self.description.probes:
@@ -158,6 +179,13 @@ def open_session(model: Path, threads: int = 0) -> onnxruntime.InferenceSession:
     except RUNTIME_ERRORS as error:
         message = f"{model} cannot be opened by onnxruntime: {error}"
         raise BundleError(message) from error
+
+
+def giving_back() -> onnxruntime.RunOptions:
+    """Options for a run after which its memory is given back: that of a page would else be kept for good."""
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
 
 
 def prominence(logits: Logits) -> Logits:

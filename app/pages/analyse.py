@@ -1,6 +1,6 @@
 """Analyses a page: finds its lines, has each recognised, and draws the answer for the whole page from them.
 
-Knows the recogniser only as `predict`. Reads no files and knows nothing of HTTP.
+Knows the networks only as `predict` and `locate`. Reads no files and knows nothing of HTTP.
 """
 
 from collections import Counter
@@ -13,15 +13,12 @@ from PIL import Image
 
 from app.pages.segment import Box, Found, Line
 from app.pages.upright import Matrix, Upright, put_right
-from app.tasks import Predict, Prediction
+from app.tasks import DEFAULT, PAGE_TEXT, TASKS, Locate, Predict, Prediction
 
 MARGIN = 0.3  # of the height of a line's box, around it: what people leave when they cut out a line
-REAL_SHARE, SURE = 0.06, 0.97  # of the writing in lines as confident as that: a second kind makes a page mixed
-CLEAR_SHARE, CLEAR, CLEAR_WIDTH = (
-    0.01,
-    0.995,
-    2.0,
-)  # and so does a single line beyond doubt, so many times as wide as high
+REAL_SHARE, SURE = 0.06, 0.9  # of the writing in lines as confident as that: a second kind makes a page mixed
+CLEAR_SHARE, CLEAR, CLEAR_WIDTH = 0.006, 0.95, 2.0  # and so does a clear line, so many times as wide as high
+MAP_WEIGHT, DOUBT = 0.7, 0.01  # how much the map's opinion of a line counts, and how sure it may be at most
 STRIP = 3.0  # widths of the pieces of a polygon, in core heights
 
 Point = tuple[int, int]
@@ -59,9 +56,9 @@ class Page:
     counts: Mapping[str, int]
 
 
-def analyse(image: Image.Image, predict: Predict, labels: Sequence[str]) -> Page:
+def analyse(image: Image.Image, predict: Predict, locate: Locate, labels: Sequence[str]) -> Page:
     """Find the lines of a page (RGB, any size), recognise each, and answer for the whole page."""
-    return recognise_lines(put_right(image), image.size, predict, labels)
+    return recognise_lines(put_right(image, locate), image.size, predict, labels)
 
 
 def recognise_lines(upright: Upright, size: tuple[int, int], predict: Predict, labels: Sequence[str]) -> Page:
@@ -69,10 +66,26 @@ def recognise_lines(upright: Upright, size: tuple[int, int], predict: Predict, l
     crops = [crop_of(upright.pixels, line.box) for line in upright.found.lines]
     predictions = predict(crops) if crops else []
     lines = tuple(
-        page_line(line, prediction, upright, size)
+        page_line(line, agreed(prediction, line.kinds), upright, size)
         for line, prediction in zip(upright.found.lines, predictions, strict=True)
     )
     return summarise(lines, labels, upright, size)
+
+
+def agreed(prediction: Prediction, kinds: Sequence[float]) -> Prediction:
+    """What a line is by the recogniser, which sees it alone, and by the map, which sees the lines around it.
+
+    The probabilities are multiplied, those of the map with less weight; what the map does not know counts as it is.
+    """
+    seen = dict(zip(PAGE_TEXT.labels, np.clip(kinds, DOUBT, 1 - DOUBT) ** MAP_WEIGHT, strict=False))
+    product = {label: share * seen.get(label, 1.0) for label, share in prediction.probabilities.items()}
+    total = sum(product.values())
+    probabilities = {label: float(share / total) for label, share in product.items()}
+    label = max(probabilities, key=probabilities.__getitem__)
+    confidence = probabilities[label]
+    below = TASKS[DEFAULT].uncertain_below
+    reasons = (f"confidence {confidence:.3f} is below the threshold {below:.3f}",) if confidence < below else ()
+    return Prediction(label, confidence, probabilities, bool(reasons), reasons)
 
 
 def crop_of(pixels: NDArray[np.uint8], box: Box) -> Image.Image:

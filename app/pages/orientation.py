@@ -34,6 +34,7 @@ SIZES = (
 ALONG = 8.0  # times as far as across lines the blur reaches along them
 NARROW = 4.0  # times as narrow is the image that ridges are looked for on: along lines nothing is sharp
 LONG_LINE, STRIP, LEAST_IN_STRIP = 6.0, 8.0, 40
+NEAR = 1.0  # heights of small letters from the middle of a line: ink farther away is a flourish, or of another line
 LARGEST, SMALLEST, LEAST_INK = 260, 3, 14  # of a letter or word, in pixels
 
 
@@ -130,9 +131,9 @@ def energy_of_ridges(ink: NDArray[np.float32], sigma: float) -> float:
 
 def is_upside_down(found: Found) -> bool:
     """Whether the lines stand on their heads: more ink reaches below the small letters than above them."""
-    rows, columns = np.nonzero(found.owner)
-    numbers = found.owner[rows, columns]
-    cores = np.zeros(int(found.owner.max()) + 1)
+    rows, columns = np.nonzero(found.alone)
+    numbers = found.alone[rows, columns]
+    cores = np.zeros(max(int(numbers.max(initial=0)), *(line.number for line in found.lines), 0) + 1)
     lines = [line for line in found.lines if line.box[2] - line.box[0] > LONG_LINE * line.core]
     for line in lines:
         cores[line.number] = line.core
@@ -143,7 +144,9 @@ def is_upside_down(found: Found) -> bool:
     core = cores[numbers]
     strips = numbers.astype(np.int64) * 4096 + (columns / (STRIP * core)).astype(np.int64)
     _, strip = np.unique(strips, return_inverse=True)
+    away = (rows - (np.bincount(strip, rows) / np.bincount(strip))[strip]) / core
+    strip, away = strip[np.abs(away) < NEAR], away[np.abs(away) < NEAR]
     count = np.bincount(strip)
-    away = (rows - (np.bincount(strip, rows) / count)[strip]) / core
+    away -= (np.bincount(strip, away) / np.maximum(count, 1))[strip]
     lean = np.bincount(strip, away**3) / np.maximum(np.bincount(strip, away**2), 1e-9)
     return float(np.median(lean[count > LEAST_IN_STRIP])) > 0

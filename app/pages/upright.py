@@ -10,9 +10,12 @@ from PIL import Image
 from app.pages.ink import Grey, ink_of, without_faint_rules
 from app.pages.orientation import Direction, direction_of, is_upside_down
 from app.pages.segment import Found, find_lines
+from app.tasks import Locate
 
 SIDE = 1600  # pixels of the longer side on which a page is read
 LARGEST_WRITING = 12.0  # pages are shrunk further when their writing is larger; half the height of small letters
+SMALLEST_WRITING = 4.5  # and enlarged when it is smaller, at most so many times, to so many pixels of the longer side:
+MOST_ENLARGED, LARGEST_SIDE = 2.0, 2400
 USUAL_WRITING = 6.0
 Matrix = NDArray[np.float64]
 
@@ -31,21 +34,22 @@ class Upright:
     skew: float
 
 
-def put_right(image: Image.Image) -> Upright:
+def put_right(image: Image.Image, locate: Locate) -> Upright:
     """Find out how a page lies, turn it, and find its lines; *image* is RGB of any size."""
     scale = min(1.0, SIDE / max(image.size))
-    pixels = shrunk(np.asarray(image), scale)
+    pixels = scaled(np.asarray(image), scale)
     ink = ink_of(grey_of(pixels))
     direction = direction_of(ink.mask)
-    if direction.sigma > LARGEST_WRITING:
-        scale *= USUAL_WRITING / direction.sigma
-        pixels = shrunk(np.asarray(image), scale)
+    factor = suiting(direction.sigma, max(pixels.shape))
+    if factor != 1:
+        scale *= factor
+        pixels = scaled(np.asarray(image), scale)
         ink = ink_of(grey_of(pixels))
     forth = turning(direction, pixels.shape[1], pixels.shape[0])
     if direction.lies_down or direction.skew:
         pixels = warped(pixels, forth)
         ink = ink_of(grey_of(pixels))
-    found = find_lines(without_faint_rules(ink))
+    found = find_lines(without_faint_rules(ink), locate(grey_of(pixels)))
     if is_upside_down(found):
         height, width = pixels.shape[:2]
         forth = np.array([[-1, 0, width], [0, -1, height], [0, 0, 1.0]]) @ forth
@@ -56,12 +60,22 @@ def put_right(image: Image.Image) -> Upright:
     return Upright(pixels, found, back, direction.orientation, direction.skew)
 
 
-def shrunk(pixels: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
-    """Scale an image down."""
-    if scale >= 1:
+def suiting(sigma: float, side: int) -> float:
+    """By what a page must be scaled so that its writing is neither too small nor too large; 1 for none."""
+    if sigma > LARGEST_WRITING:
+        return USUAL_WRITING / sigma
+    if 0 < sigma < SMALLEST_WRITING:
+        return max(1.0, min(USUAL_WRITING / sigma, MOST_ENLARGED, LARGEST_SIDE / side))
+    return 1.0
+
+
+def scaled(pixels: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+    """Scale an image."""
+    if scale == 1:
         return pixels
     size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(pixels, size, interpolation=way), np.uint8)
 
 
 def grey_of(pixels: NDArray[np.uint8]) -> Grey:

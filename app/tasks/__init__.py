@@ -1,11 +1,12 @@
 """The recognition tasks of PenPress, listed by hand: a new recogniser is one file here and one line in `TASKS`."""
 
-from app.tasks.base import Gate, Kind, Predict, Prediction, Task, Views
+from app.tasks.base import Gate, Kind, Locate, Predict, Prediction, Task, Views
 from app.tasks.character import CHARACTER
 from app.tasks.digit import DIGIT
 from app.tasks.document_type import DOCUMENT_TYPE
+from app.tasks.page_text import PAGE_TEXT
 
-TASKS = {task.name: task for task in (DOCUMENT_TYPE, DIGIT, CHARACTER)}
+TASKS = {task.name: task for task in (DOCUMENT_TYPE, DIGIT, CHARACTER, PAGE_TEXT)}
 DEFAULT = next(iter(TASKS))  # the main task, which commands mean when they are told none
 
 __all__ = [
@@ -13,9 +14,11 @@ __all__ = [
     "DEFAULT",
     "DIGIT",
     "DOCUMENT_TYPE",
+    "PAGE_TEXT",
     "TASKS",
     "Gate",
     "Kind",
+    "Locate",
     "Predict",
     "Prediction",
     "Task",

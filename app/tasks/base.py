@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL.Image import Image
 
 from app.preprocess import ImageSpec
@@ -65,3 +67,5 @@ class Prediction:
 
 
 Predict = Callable[[Sequence[Image]], list[Prediction]]
+Locate = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+"""From a page, grey, of shape (height, width), to the probability of every label at every place of 2 x 2 pixels."""

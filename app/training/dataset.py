@@ -197,7 +197,7 @@ class PageCrops(Dataset[Pair]):
         return len(self._items)
 
     def __getitem__(self, index: int) -> Pair:
-        """Input of shape (channels, 640, 640) and its map of shape (labels + 1, 160, 160), uint8."""
+        """Input of shape (channels, 512, 512) and its map of shape (labels + 1, 256, 256), uint8."""
         random = np.random.default_rng((self._seed, index))
         page, maps = self._items[index].read_places()
         view = draw_view(maps, random)

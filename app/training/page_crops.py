@@ -1,6 +1,6 @@
 """Crops of pages and their maps, as another camera or scanner would see them: turned, scaled, in another light.
 
-A page is grey, uint8, of shape (height, width); its map, uint8, of shape (height / 4, width / 4, 3), has a plane for
+A page is grey, uint8, of shape (height, width); its map, uint8, of shape (height / 2, width / 2, 3), has a plane for
 each label and one for what is known. Knows no files; everything is drawn from the generator that is given.
 """
 
@@ -16,8 +16,8 @@ Pixels = NDArray[np.uint8]
 Light = NDArray[np.float32]
 Generator = np.random.Generator
 
-SIDE = 640  # pixels of a crop
-SHRINK = 4  # pixels of a page to a place of its map
+SIDE = 512  # pixels of a crop
+SHRINK = 2  # pixels of a page to a place of its map
 BLANK = (0, 0, 255)  # on a map: beside the page is no line, that is known
 SCALES = (0.55, 1.7)
 ON_TEXT = 0.85  # of the crops have a place with text near their middle
@@ -61,7 +61,7 @@ def middle_views(shape: tuple[int, int]) -> list[View]:
 
 
 def cut(page: Pixels, maps: Pixels, view: View, beside: int) -> tuple[Pixels, Pixels]:
-    """The crop of a page, of shape (640, 640), and of its map, (160, 160, 3); *beside* the page is one grey value."""
+    """The crop of a page, of shape (512, 512), and of its map, (256, 256, 3); *beside* the page is one grey value."""
     if view.scales[1] < SOFTENED:
         page = np.asarray(cv2.GaussianBlur(page, (0, 0), 0.4 / view.scales[1]), np.uint8)
     grey = cv2.warpAffine(page, view.matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderValue=beside)

@@ -1,4 +1,4 @@
-"""The backbone that sees where on a page lines are: a small U-Net whose feature maps are a quarter of the image's size.
+"""The backbone that sees where on a page lines are: a small U-Net whose feature maps are half the image's size.
 
 After O. Ronneberger and others, U-Net: Convolutional Networks for Biomedical Image Segmentation, 2015. Weights are
 drawn anew.
@@ -27,10 +27,10 @@ def page_map(spec: ImageSpec) -> nn.Module:
 
 
 class PageFeatures(nn.Module):
-    """Features of shape (n, 24, height / 4, width / 4) of images of shape (n, channels, height, width)."""
+    """Features of shape (n, 16, height / 2, width / 2) of images of shape (n, channels, height, width)."""
 
     def __init__(self, channels: int, widths: Sequence[int] = WIDTHS) -> None:
-        """Four levels down, each at half the size of the one before, and three up again."""
+        """Five levels down, each at half the size of the one before, and four up again."""
         super().__init__()
         stem, first, second, third, fourth = widths
         self.stem = nn.Sequential(block(channels, stem, 2), block(stem, first, 2))
@@ -45,25 +45,27 @@ class PageFeatures(nn.Module):
         self.up_third = Up(fourth, third)
         self.up_second = Up(third, second)
         self.up_first = Up(second, first)
+        self.up_stem = Up(first, stem, apart(stem))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Down, and up again beside the levels of the way down."""
-        first = self.first(self.stem(images))
+        fine = self.stem[0](images)
+        first = self.first(self.stem[1](fine))
         second = self.second(first)
         third = self.third(second)
         deep = self.up_third(self.fourth(third), third)
-        features: torch.Tensor = self.up_first(self.up_second(deep, second), first)
+        features: torch.Tensor = self.up_stem(self.up_first(self.up_second(deep, second), first), fine)
         return features
 
 
 class Up(nn.Module):
     """Brings a level to the size of the one above and adds both."""
 
-    def __init__(self, before: int, after: int) -> None:
-        """Take the channels of the deeper level and of the one above."""
+    def __init__(self, before: int, after: int, last: nn.Module | None = None) -> None:
+        """Take the channels of the deeper level and of the one above, and the *last* layers, by default a block."""
         super().__init__()
         self.lateral = nn.Conv2d(before, after, 1)
-        self.block = block(after, after)
+        self.block = last or block(after, after)
 
     def forward(self, deep: torch.Tensor, beside: torch.Tensor) -> torch.Tensor:
         """Features of the size of *beside*, which is twice that of *deep*."""
@@ -77,5 +79,16 @@ def block(before: int, after: int, stride: int = 1, dilation: int = 1) -> nn.Seq
     return nn.Sequential(
         nn.Conv2d(before, after, 3, stride, padding=dilation, dilation=dilation, bias=False),
         nn.BatchNorm2d(after),
+        nn.ReLU(inplace=True),
+    )
+
+
+def apart(channels: int) -> nn.Module:
+    """A block whose convolution takes every channel by itself, then every place: little work for many places."""
+    return nn.Sequential(
+        nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.Conv2d(channels, channels, 1, bias=False),
+        nn.BatchNorm2d(channels),
         nn.ReLU(inplace=True),
     )

@@ -5,6 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from app.inference.production import Production
+
 BEST = 5
 
 
@@ -91,3 +93,20 @@ class Health(TaskHealth):
     limits: Limits
     uptime_seconds: float
     tasks: dict[str, TaskHealth]
+
+
+def task_health(production: Production) -> TaskHealth:
+    """The state of one task; the live bundle is looked at once, so the fields belong together."""
+    live, problem = production.live, production.problem
+    return TaskHealth(
+        status=production.status,
+        problems=[problem] if problem else [],
+        model_name=production.task.name,
+        model_version=live.version if live else None,
+        model_alias=live.alias if live else None,
+        run_id=live.run_id if live else None,
+        sha256=live.description.sha256 if live else None,
+        labels=list(live.description.labels) if live else None,
+        loaded_at=live.loaded_at if live else None,
+        refused=[RefusedVersion.model_validate(refusal, from_attributes=True) for refusal in production.refused],
+    )

@@ -8,6 +8,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL.Image import Image
 
 from app.config import Settings
@@ -16,8 +18,8 @@ from app.inference.production import Live, Place, Production, Watch
 from app.pages import Page, PageLimits, analyse, first_page, pages_of, prediction_of, recognise_anything
 from app.prediction_log import Entry, PredictionLog
 from app.stopwatch import measured, stage
-from app.tasks import Prediction
-from app.webservice.answers import Answer, Health, Limits, RefusedVersion, TaskHealth
+from app.tasks import PAGE_TEXT, Prediction
+from app.webservice.answers import Answer, Health, Limits, task_health
 from app.webservice.failures import RequestError
 from app.webservice.metrics import Metrics
 from app.webservice.page_answers import PagesAnswer, ReadPages, one_page, with_page
@@ -124,7 +126,7 @@ class Service:
     def _analyse(self, live: Live, image: Image, data: bytes, request_id: str) -> Page:
         """Analyse one page and record the answer."""
         start = time.perf_counter()
-        page = analyse(image, live.predict, live.description.labels)
+        page = analyse(image, live.predict, self.locate, live.description.labels)
         prediction, milliseconds = prediction_of(page), round((time.perf_counter() - start) * 1000, 3)
         with stage("log"):
             self.record(entry_of(prediction, live, data, request_id, milliseconds))
@@ -138,7 +140,7 @@ class Service:
             image = first_page(data, self._page_limits())
         if task != self.main:
             return live.predict([image])[0], image, None
-        prediction, page = recognise_anything(image, live.predict, live.description.labels)
+        prediction, page = recognise_anything(image, live.predict, self.locate, live.description.labels)
         return prediction, image, page
 
     def _page_limits(self) -> PageLimits:
@@ -188,6 +190,13 @@ class Service:
         lives = {name: production.live for name, production in self.productions.items()}
         return {name: live.place if live else None for name, live in lives.items()}
 
+    def locate(self, page: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Say where on a grey page text is, by the page network that is live; raises RequestError where there is none.
+
+        See `Locate` in `app.tasks` for the shapes.
+        """
+        return self.live_of(PAGE_TEXT.name).recogniser.places(page)
+
     def check_size(self, data: bytes) -> None:
         """Raise RequestError for an upload of no bytes or of too many."""
         if not data:
@@ -228,21 +237,4 @@ def entry_of(prediction: Prediction, live: Live, data: bytes, request_id: str, m
         confidence=prediction.confidence,
         uncertain=prediction.uncertain,
         milliseconds=milliseconds,
-    )
-
-
-def task_health(production: Production) -> TaskHealth:
-    """The state of one task; the live bundle is looked at once, so the fields belong together."""
-    live, problem = production.live, production.problem
-    return TaskHealth(
-        status=production.status,
-        problems=[problem] if problem else [],
-        model_name=production.task.name,
-        model_version=live.version if live else None,
-        model_alias=live.alias if live else None,
-        run_id=live.run_id if live else None,
-        sha256=live.description.sha256 if live else None,
-        labels=list(live.description.labels) if live else None,
-        loaded_at=live.loaded_at if live else None,
-        refused=[RefusedVersion.model_validate(refusal, from_attributes=True) for refusal in production.refused],
     )
