@@ -44,6 +44,7 @@ class Recogniser:
         self._session = session
         self._input = session.get_inputs()[0].name
         self._outputs = [output.name for output in session.get_outputs()]
+        self._any_size = any(isinstance(side, str) for side in session.get_inputs()[0].shape[2:])
 
     @classmethod
     def load(cls, directory: Path, threads: int = 0) -> Self:
@@ -80,7 +81,7 @@ class Recogniser:
 
     def look(self, batch: Pixels) -> Logits:
         """The logits of network inputs, shapes (n, channels, height, width) and (n, labels), as they are: no views."""
-        return np.asarray(self._session.run(self._outputs[:1], {self._input: batch})[0], np.float32)
+        return np.asarray(self._session.run(self._outputs[:1], {self._input: batch}, self._options())[0], np.float32)
 
     def maps(self, image: Image) -> Logits:
         """The evidence for every label, place by place, of shape (labels, rows, columns), in logits.
@@ -105,7 +106,7 @@ class Recogniser:
         spec = self.description.image.model_copy(update={"height": padded.shape[0], "width": padded.shape[1]})
         batch = to_batch([fromarray(padded)], spec)
         try:
-            logits, maps = self._session.run([self._outputs[0], MAPS], {self._input: batch}, giving_back())
+            logits, maps = self._session.run([self._outputs[0], MAPS], {self._input: batch}, self._options())
         except RUNTIME_ERRORS as error:
             message = f"the model does not say where on a page of {width} x {height} pixels its labels are: {error}"
             raise BundleError(message) from error
@@ -120,6 +121,14 @@ class Recogniser:
             if not np.allclose(found, probe.probabilities, rtol=0, atol=PROBE_TOLERANCE):
                 message = f"probe {probe.file} gives {found.tolist()}, recorded are {list(probe.probabilities)}"
                 raise BundleError(message)
+
+    def _options(self) -> onnxruntime.RunOptions | None:
+        """Where images may have any size, those for giving back memory after a run: that of a page is large."""
+        if not self._any_size:
+            return None
+        options = onnxruntime.RunOptions()
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        return options
 
     def _run(self, images: Sequence[Image]) -> Logits:
         try:
@@ -179,13 +188,6 @@ def open_session(model: Path, threads: int = 0) -> onnxruntime.InferenceSession:
     except RUNTIME_ERRORS as error:
         message = f"{model} cannot be opened by onnxruntime: {error}"
         raise BundleError(message) from error
-
-
-def giving_back() -> onnxruntime.RunOptions:
-    """Options for a run after which its memory is given back: that of a page would else be kept for good."""
-    options = onnxruntime.RunOptions()
-    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-    return options
 
 
 def prominence(logits: Logits) -> Logits:
