@@ -42,12 +42,11 @@ class Ink:
     """The ink of a page without its rules (lines drawn or printed), and `darkness` in grey values of white paper."""
 
     mask: Mask
-    rules: Mask
     darkness: Grey
 
 
 def ink_of(grey: Grey) -> Ink:
-    """Split a page into ink and rules; both masks have the shape of *grey*."""
+    """The ink of a page; its mask has the shape of *grey*."""
     paper = paper_of(grey)
     darkness = even(grey, paper)
     sheets = scaled(sheets_of(paper, grey), grey)
@@ -55,14 +54,13 @@ def ink_of(grey: Grey) -> Ink:
     noise = float(np.median(np.abs(sample - np.median(sample)))) if sample.size else 0.0
     mask = (darkness > threshold_of(darkness * sheets, max(LEAST_CONTRAST, 6 * noise))).astype(np.uint8) & sheets
     mask = without_edges(np.asarray(mask, np.uint8))
-    rules = rules_of(mask)
-    return Ink(np.asarray(mask & (1 - rules), np.uint8), rules, darkness)
+    return Ink(np.asarray(mask & (1 - rules_of(mask)), np.uint8), darkness)
 
 
 def without_faint_rules(ink: Ink) -> Ink:
     """Take out the faint rules down as well; only of an upright page, where they run down."""
     faint = faint_rules(ink.darkness, ink.mask)
-    return Ink(np.asarray(ink.mask & (1 - faint), np.uint8), ink.rules | faint, ink.darkness)
+    return Ink(np.asarray(ink.mask & (1 - faint), np.uint8), ink.darkness)
 
 
 def paper_of(grey: Grey) -> Grey:

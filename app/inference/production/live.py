@@ -63,7 +63,6 @@ class Live:
     """
 
     place: Place
-
     predict: Predict
     recogniser: Recogniser
     description: Description
