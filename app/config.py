@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     inference_threads: int = Field(
         1, ge=0, description="threads that one image is recognised with; 0: onnxruntime's choice"
     )
+    page_threads: int = Field(
+        0, ge=0, description="threads of the service that read one page; 0: one for each processor"
+    )
 
     @model_validator(mode="before")
     @classmethod

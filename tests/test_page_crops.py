@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from app.training.page_crops import SHRINK, SIDE, View, alter_page, cut, draw_view, middle_views
+from app.tasks import PLACE
+from app.training.page_crops import SIDE, View, alter_page, cut, draw_view, middle_views
 
 Pixels = np.ndarray
 
@@ -24,8 +25,8 @@ def test_a_map_stays_on_its_image(start: int) -> None:
     seen = 0
     for seed in range(start, start + 20):
         grey, found = cut(page, maps, draw_view(maps, np.random.default_rng(seed)), beside=220)
-        assert (grey.shape, found.shape) == ((SIDE, SIDE), (SIDE // SHRINK, SIDE // SHRINK, 3))
-        places = grey.reshape(SIDE // SHRINK, SHRINK, SIDE // SHRINK, SHRINK).mean(axis=(1, 3))
+        assert (grey.shape, found.shape) == ((SIDE, SIDE), (SIDE // PLACE, SIDE // PLACE, 3))
+        places = grey.reshape(SIDE // PLACE, PLACE, SIDE // PLACE, PLACE).mean(axis=(1, 3))
         ink = np.clip((220 - places) / 200, 0, 1)
         share = found[..., 0] / 255
         assert np.abs(ink - share).max() < 0.75
@@ -64,7 +65,7 @@ def test_what_is_beside_the_page_is_known_to_be_blank() -> None:
     maps[..., 2] = 0
     grey, found = cut(page, maps, View((-200.0, 450.0)), beside=77)
     assert (grey[:, : SIDE // 2] == 77).all()
-    assert (found[:, : SIDE // 2 // SHRINK] == (0, 0, 255)).all()
+    assert (found[:, : SIDE // 2 // PLACE] == (0, 0, 255)).all()
     assert (found[60:100, -20:, 2] == 0).all()
 
 

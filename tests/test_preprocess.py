@@ -30,6 +30,7 @@ from app.preprocess import (
     to_array,
     to_batch,
 )
+from app.preprocess.light import even_light
 from app.preprocess.steps import set_paper
 from tests.bundles import huge_picture
 
@@ -107,7 +108,7 @@ def test_a_batch_is_its_images(first: Image.Image, second: Image.Image) -> None:
 @given(image=sizes.flatmap(lambda size: arrays(np.uint8, size)))
 def test_steps_keep_shape_and_type(image: np.ndarray) -> None:
     """Every step that recolours takes and gives grey pixels of the same shape."""
-    for step in (dark_on_light, fill_outside, set_paper, stretch_contrast):
+    for step in (dark_on_light, even_light, fill_outside, set_paper, stretch_contrast):
         result = step(image)
         assert (result.shape, result.dtype) == (image.shape, np.uint8)
 
@@ -242,6 +243,19 @@ def test_paper_gets_the_same_grey(paper: int) -> None:
     assert shifted[10, 3] == max(0, 200 - paper)
     colour = set_paper(np.dstack([page] * 3))
     np.testing.assert_array_equal(colour[..., 1], shifted)
+
+
+def test_a_sheet_on_a_dark_desk_is_as_white_as_one_that_fills_the_image() -> None:
+    """Light is evened out piece by piece, so that neither a shadow nor the desk decides what is white."""
+    photo = np.full((400, 400), 40, np.uint8)
+    photo[150:350, 150:350] = 220
+    photo[200:300, 220:223] = 110
+    photo[:, 250:] = photo[:, 250:] // 2
+    even = even_light(photo)
+    assert (even[190:310, 190:220] > 240).all()
+    assert (even[190:310, 290:310] > 240).all()
+    assert (even[210:290, 221] < 150).all()
+    np.testing.assert_array_equal(even_light(np.dstack([photo] * 3))[..., 2], even)
 
 
 def test_padding_keeps_the_proportions() -> None:

@@ -56,7 +56,7 @@ def test_the_version_with_the_alias_becomes_live(production: Production, store: 
     production.reconcile(opener(store))
     live = production.live
     assert live is not None
-    assert (live.version, live.run_id, live.alias, production.status) == ("7", "run-7", "prod", "ok")
+    assert (live.version, live.place.run_id, live.place.alias, production.status) == ("7", "run-7", "prod", "ok")
     assert answer(production) == "printed"
 
 
@@ -160,7 +160,7 @@ def test_an_empty_registry_gets_the_embedded_bundle(
     assert production.live is not None
     assert (production.live.version, production.status) == ("embedded", "starting")
     production.reconcile(opener(store))
-    assert (production.live.version, production.live.alias, production.status) == ("1", "prod", "ok")
+    assert (production.live.version, production.live.place.alias, production.status) == ("1", "prod", "ok")
 
 
 def test_without_embedded_bundle_and_alias_there_is_no_model(production: Production, store: FakeStore) -> None:

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from app.data.cuttings import STRIP, Core, core_height, core_of, coverage_in, strips
 from app.data.paper import Plane
+from app.tasks import PLACE
 
 Pixels = NDArray[np.uint8]
 Box = tuple[int, int, int, int]
 
-SHRINK = 2  # pixels of a page to a place of its map
 EDGE = 0.12  # of the height of a box, above and below, where neighbouring lines reach in
 CORE = (0.2, 0.5)  # of the height of its box is the core of a line
 TALL = 1.8  # usual heights of the boxes of a page: a line of larger letters, or one that slopes
@@ -42,7 +42,7 @@ def draw_map(grey: Pixels, lines: Sequence[PageLine], labels: int, *, complete: 
 
     Unknown is what is outside all boxes, unless the page is *complete*, and in boxes whose class or core is.
     """
-    size = -(-grey.shape[0] // SHRINK), -(-grey.shape[1] // SHRINK)
+    size = -(-grey.shape[0] // PLACE), -(-grey.shape[1] // PLACE)
     planes = [np.zeros(size, np.uint8) for _ in range(labels)]
     known = np.full(size, 255 if complete else 0, np.uint8)
     boxes = [line.box for line in lines]
@@ -84,13 +84,13 @@ def is_crowded(box: Box, boxes: Sequence[Box]) -> bool:
 def places_of(box: Box) -> tuple[slice, slice]:
     """The rows and columns of a map that a box touches."""
     left, top, right, bottom = (max(0, value) for value in box)
-    return slice(top // SHRINK, -(-bottom // SHRINK)), slice(left // SHRINK, -(-right // SHRINK))
+    return slice(top // PLACE, -(-bottom // PLACE)), slice(left // PLACE, -(-right // PLACE))
 
 
 def filled(core: Core, size: tuple[int, int]) -> Pixels:
     """A polygon in pixels of the page, drawn on a plane of its map with soft edges."""
     bits = 6  # of fractions of a place
-    points = np.round((np.array(core) - 0.5) * (2**bits / SHRINK)).astype(np.int32)
+    points = np.round((np.array(core) - 0.5) * (2**bits / PLACE)).astype(np.int32)
     plane = cv2.fillPoly(np.zeros(size, np.uint8), [points], 255, cv2.LINE_AA, shift=bits)
     return np.asarray(plane, np.uint8)
 

@@ -14,10 +14,10 @@ from app.errors import BundleError
 from app.inference.bundle import DESCRIPTION, MAPS, MODEL, Description, read_description
 from app.preprocess import contrast_of, read_image, to_batch, views_of
 from app.stopwatch import stage
-from app.tasks import Prediction
+from app.tasks import PLACE, Prediction
 
 BATCH = 16
-MULTIPLE, PLACE = 32, 2  # pixels: sides of pages are multiples of the first, places squares of the second
+MULTIPLE = 32  # pixels: of which the sides of pages are multiples
 PROBE_TOLERANCE = 0.01  # other processors and releases of onnxruntime round differently, never by this much
 Logits = NDArray[np.float32]
 Pixels = NDArray[np.float32]

@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from app.tasks import PLACE
+
 Field = NDArray[np.float32]
 Labels = NDArray[np.int32]
 
-PLACE = 2  # pixels of the page, a side, that a place of the map takes
 SURE = 0.5  # probability from which on a place lies in a core
 SURE_ON_AVERAGE = 0.65  # over a core
 LEAST_AREA, LEAST_WIDTH = 8, 1.0  # of a core, in places and in its heights

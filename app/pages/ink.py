@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from app.preprocess.light import darkness_of, paper_of, scaled
+
 Grey = NDArray[np.uint8]
 Mask = NDArray[np.uint8]  # 0 or 1
 
-SHRINK = 4  # the paper's brightness changes slowly, so it is estimated on an image so many times smaller
-PAPER_WINDOW = 21  # in shrunk pixels: wider than any stroke, narrower than most shadows
 CONTRAST_WINDOW = 61  # in pixels: strong ink within it hides what is much fainter, such as writing that shows through
 LEAST_CONTRAST = 18  # grey values
 SHARE_OF_CONTRAST = 0.4
@@ -48,11 +48,25 @@ class Ink:
 def ink_of(grey: Grey) -> Ink:
     """The ink of a page; its mask has the shape of *grey*."""
     paper = paper_of(grey)
-    darkness = even(grey, paper)
+    darkness = darkness_of(grey, paper)
     sheets = scaled(sheets_of(paper, grey), grey)
     sample = darkness[::4, ::4][sheets[::4, ::4] > 0].astype(np.int16)
     noise = float(np.median(np.abs(sample - np.median(sample)))) if sample.size else 0.0
-    mask = (darkness > threshold_of(darkness * sheets, max(LEAST_CONTRAST, 6 * noise))).astype(np.uint8) & sheets
+    return ink_in(darkness, sheets, max(LEAST_CONTRAST, 6 * noise))
+
+
+def ink_of_text(grey: Grey, where: Mask) -> Ink:
+    """The ink of a page on which text is known to be *where*, however faint: what is darker there than most of it."""
+    darkness = darkness_of(grey, paper_of(grey))
+    if not where.any():
+        return Ink(where, darkness)
+    least, _ = cv2.threshold(darkness[where > 0], 0, 1, cv2.THRESH_OTSU)
+    return ink_in(darkness, where, least)
+
+
+def ink_in(darkness: Grey, where: Mask, least: float) -> Ink:
+    """The ink on a part of a page: what has a share of the darkness of the strongest near by, and at least *least*."""
+    mask = (darkness > threshold_of(darkness * where, least)).astype(np.uint8) & where
     mask = without_edges(np.asarray(mask, np.uint8))
     return Ink(np.asarray(mask & (1 - rules_of(mask)), np.uint8), darkness)
 
@@ -61,14 +75,6 @@ def without_faint_rules(ink: Ink) -> Ink:
     """Take out the faint rules down as well; only of an upright page, where they run down."""
     faint = faint_rules(ink.darkness, ink.mask)
     return Ink(np.asarray(ink.mask & (1 - faint), np.uint8), ink.darkness)
-
-
-def paper_of(grey: Grey) -> Grey:
-    """The brightness of the paper around every pixel, at a quarter of the size: writing is closed over."""
-    height, width = grey.shape
-    small = cv2.resize(grey, (max(1, width // SHRINK), max(1, height // SHRINK)), interpolation=cv2.INTER_AREA)
-    closed = cv2.morphologyEx(small, cv2.MORPH_CLOSE, np.ones((PAPER_WINDOW, PAPER_WINDOW), np.uint8))
-    return np.asarray(cv2.blur(closed, (PAPER_WINDOW, PAPER_WINDOW)), np.uint8)
 
 
 def sheets_of(paper: Grey, grey: Grey) -> Mask:
@@ -125,16 +131,6 @@ def spread(grey: Grey, side: int) -> Grey:
     """How far the brightest and the darkest pixel are apart in a square around every pixel."""
     square = np.ones((side, side), np.uint8)
     return np.asarray(cv2.subtract(cv2.dilate(grey, square), cv2.erode(grey, square)), np.uint8)
-
-
-def even(grey: Grey, paper: Grey) -> Grey:
-    """How much darker than the paper around it every pixel is, in grey values of white paper."""
-    return np.asarray(255 - cv2.divide(grey, np.maximum(scaled(paper, grey), 1), scale=255), np.uint8)
-
-
-def scaled(small: Grey, like: Grey) -> Grey:
-    """Scale a map to the size of another image."""
-    return np.asarray(cv2.resize(small, like.shape[::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def threshold_of(darkness: Grey, least: float) -> Grey:

@@ -149,4 +149,5 @@ def is_upside_down(found: Found) -> bool:
     count = np.bincount(strip)
     away -= (np.bincount(strip, away) / np.maximum(count, 1))[strip]
     lean = np.bincount(strip, away**3) / np.maximum(np.bincount(strip, away**2), 1e-9)
-    return float(np.median(lean[count > LEAST_IN_STRIP])) > 0
+    told = lean[count > LEAST_IN_STRIP]
+    return bool(told.size and np.median(told) > 0)

@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.pages.cores import PLACE, Field, Labels, find_cores, join
+from app.pages.cores import Field, Labels, find_cores, join
 from app.pages.ink import Grey, Ink, Mask
 from app.pages.order import in_reading_order
+from app.tasks import PLACE
 
 Box = tuple[int, int, int, int]
 

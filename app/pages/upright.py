@@ -1,22 +1,26 @@
 """Brings a page to working size and upright, and points on it back into the pixels of the upload."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from operator import attrgetter
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from app.pages.ink import Grey, ink_of, without_faint_rules
-from app.pages.orientation import Direction, direction_of, is_upside_down
+from app.pages.cores import Field
+from app.pages.ink import Grey, Mask, ink_of, ink_of_text, without_faint_rules
+from app.pages.orientation import STRAIGHT, Direction, direction_of, is_upside_down, skew_of
 from app.pages.segment import Found, find_lines
-from app.tasks import Locate
+from app.tasks import PLACE, Locate
 
 SIDE = 1600  # pixels of the longer side on which a page is read
 LARGEST_WRITING = 12.0  # pages are shrunk further when their writing is larger; half the height of small letters
 SMALLEST_WRITING = 4.5  # and enlarged when it is smaller, at most so many times, to so many pixels of the longer side:
 MOST_ENLARGED, LARGEST_SIDE = 2.0, 2400
 USUAL_WRITING = 6.0
+LIKELY, LITTLE = 0.5, 0.01  # probability of text; less than so much of a page with it may be due to its direction
+CHANCE, REACH = 0.2, 13  # probability of text; places around it that may have ink of it
 Matrix = NDArray[np.float64]
 
 
@@ -34,30 +38,76 @@ class Upright:
     skew: float
 
 
+@dataclass(frozen=True)
+class View:
+    """A page turned as *direction* says: its pixels (RGB), the matrix that led there from the upload's, its map."""
+
+    direction: Direction
+    pixels: NDArray[np.uint8]
+    forth: Matrix
+    places: Field
+
+    @property
+    def text(self) -> float:
+        """The share of the page that the small letters of lines take, by the map."""
+        return float((self.places.max(axis=0) > LIKELY).mean())
+
+
 def put_right(image: Image.Image, locate: Locate) -> Upright:
     """Find out how a page lies, turn it, and find its lines; *image* is RGB of any size."""
+    whole = np.asarray(image)
     scale = min(1.0, SIDE / max(image.size))
-    pixels = scaled(np.asarray(image), scale)
+    pixels = scaled(whole, scale)
     ink = ink_of(grey_of(pixels))
     direction = direction_of(ink.mask)
     factor = suiting(direction.sigma, max(pixels.shape))
-    if factor != 1:
-        scale *= factor
-        pixels = scaled(np.asarray(image), scale)
-        ink = ink_of(grey_of(pixels))
-    forth = turning(direction, pixels.shape[1], pixels.shape[0])
-    if direction.lies_down or direction.skew:
-        pixels = warped(pixels, forth)
-        ink = ink_of(grey_of(pixels))
-    found = find_lines(without_faint_rules(ink), locate(grey_of(pixels)))
+    suited = scaled(whole, scale * factor) if factor != 1 else pixels
+    view = look(suited, scale * factor, direction, locate)
+    if view.pixels is not pixels:
+        ink = ink_of(grey_of(view.pixels))
+    found = find_lines(without_faint_rules(ink), view.places)
+    if view.text < LITTLE or not found.lines:
+        again = look_again(pixels, scale, direction.sigma, locate)
+        if again.text >= LITTLE:
+            ink = ink_of_text(grey_of(again.pixels), around(again))
+            view, found = again, find_lines(without_faint_rules(ink), again.places)
     if is_upside_down(found):
-        height, width = pixels.shape[:2]
-        forth = np.array([[-1, 0, width], [0, -1, height], [0, 0, 1.0]]) @ forth
-        pixels = np.ascontiguousarray(pixels[::-1, ::-1])
-        found = found.upside_down()
-        direction = Direction(direction.lies_down, direction.skew, direction.sigma, turned=True)
-    back = np.diag([1 / scale, 1 / scale, 1.0]) @ np.linalg.inv(forth)
-    return Upright(pixels, found, back, direction.orientation, direction.skew)
+        view, found = upside_down(view), found.upside_down()
+    back = np.asarray(np.linalg.inv(view.forth), np.float64)
+    return Upright(view.pixels, found, back, view.direction.orientation, view.direction.skew)
+
+
+def look(pixels: NDArray[np.uint8], scale: float, direction: Direction, locate: Locate) -> View:
+    """Turn the pixels of an upload, which are *scale* times as many, and have their map drawn."""
+    forth = turning(direction, pixels.shape[1], pixels.shape[0])
+    turned = warped(pixels, forth) if direction.lies_down or direction.skew else pixels
+    return View(direction, turned, forth @ np.diag([scale, scale, 1.0]), locate(grey_of(turned)))
+
+
+def look_again(pixels: NDArray[np.uint8], scale: float, sigma: float, locate: Locate) -> View:
+    """The view with most text by the map, for pages whose ink tells a wrong direction: a rough desk has more of it."""
+    level = [look(pixels, scale, Direction(lies_down, 0.0, sigma), locate) for lies_down in (False, True)]
+    best = max(level, key=attrgetter("text"))
+    skew = skew_of((best.places.max(axis=0) * 255).astype(np.uint8))
+    if best.text < LITTLE or abs(skew) < STRAIGHT:
+        return best
+    direction = Direction(best.direction.lies_down, skew, sigma)
+    return max(best, look(pixels, scale, direction, locate), key=attrgetter("text"))
+
+
+def around(view: View) -> Mask:
+    """Where on a page ink of text may be: the places that the map gives a chance, and what is near to them."""
+    likely = (view.places.max(axis=0) > CHANCE).astype(np.uint8)
+    near = cv2.resize(cv2.dilate(likely, np.ones((REACH, REACH), np.uint8)), None, fx=PLACE, fy=PLACE)
+    return np.asarray(near[: view.pixels.shape[0], : view.pixels.shape[1]], np.uint8)
+
+
+def upside_down(view: View) -> View:
+    """The view turned by half."""
+    height, width = view.pixels.shape[:2]
+    forth = np.array([[-1, 0, width], [0, -1, height], [0, 0, 1.0]]) @ view.forth
+    pixels = np.ascontiguousarray(view.pixels[::-1, ::-1])
+    return View(replace(view.direction, turned=True), pixels, forth, view.places[:, ::-1, ::-1])
 
 
 def suiting(sigma: float, side: int) -> float:

@@ -9,6 +9,7 @@ StepName = Literal[
     "fill_outside",
     "level",
     "stretch_contrast",
+    "even_light",
     "set_paper",
     "find_ink",
     "keep_strokes",

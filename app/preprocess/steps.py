@@ -7,6 +7,7 @@ import numpy as np
 
 from app.preprocess.ground import Grey, is_light_on_dark, luminance, outside_mask, paper_colour, percentiles
 from app.preprocess.levelling import level
+from app.preprocess.light import even_light
 from app.preprocess.spec import StepName
 from app.preprocess.strokes import centre_mass, deskew, fill_cell, find_ink, keep_strokes
 
@@ -48,6 +49,7 @@ STEPS: dict[StepName, Callable[[Grey], Grey]] = {
     "fill_outside": fill_outside,
     "level": level,
     "stretch_contrast": stretch_contrast,
+    "even_light": even_light,
     "set_paper": set_paper,
     "find_ink": find_ink,
     "keep_strokes": keep_strokes,

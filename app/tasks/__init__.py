@@ -1,6 +1,6 @@
 """The recognition tasks of PenPress, listed by hand: a new recogniser is one file here and one line in `TASKS`."""
 
-from app.tasks.base import Gate, Kind, Locate, Predict, Prediction, Task, Views
+from app.tasks.base import PLACE, Gate, Kind, Locate, Predict, Prediction, Task, Views
 from app.tasks.character import CHARACTER
 from app.tasks.digit import DIGIT
 from app.tasks.document_type import DOCUMENT_TYPE
@@ -15,6 +15,7 @@ __all__ = [
     "DIGIT",
     "DOCUMENT_TYPE",
     "PAGE_TEXT",
+    "PLACE",
     "TASKS",
     "Gate",
     "Kind",

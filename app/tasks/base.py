@@ -66,6 +66,8 @@ class Prediction:
     reasons: tuple[str, ...] = ()
 
 
+PLACE = 2  # pixels, a side, of the squares that are the places of a page
+
 Predict = Callable[[Sequence[Image]], list[Prediction]]
 Locate = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-"""From a page, grey, of shape (height, width), to the probability of every label at every place of 2 x 2 pixels."""
+"""From a page, grey, of shape (height, width), to the probability of every label at every place of it."""

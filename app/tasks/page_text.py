@@ -14,7 +14,7 @@ PAGE_TEXT = Task(
         channels=1,
         mean=(200 / 255,),  # the grey value of paper after the step
         std=(64 / 255,),
-        steps=("set_paper",),
+        steps=("even_light", "set_paper"),
     ),
     augment="page",
     same_as={"typewritten": "printed"},

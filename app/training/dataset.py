@@ -17,9 +17,9 @@ from app.data.manifest import Sample, map_beside, read_listed, read_manifest
 from app.errors import DataError, NothingDrawnError
 from app.evaluate import Case
 from app.preprocess import ImageSpec, to_array
-from app.tasks import Task
+from app.tasks import PLACE, Task
 from app.training.augment import RECIPES
-from app.training.page_crops import SHRINK, SIDE, Pixels, cut, draw_view, middle_views
+from app.training.page_crops import SIDE, Pixels, cut, draw_view, middle_views
 
 EVEN = 0.5  # of the crops that reach over the page have its paper beside it
 MIDDLES = 4  # crops of a page
@@ -45,7 +45,7 @@ class Item:
         """Decode the image in grey, and the map beside it; raises DataError when they do not belong together."""
         page = np.asarray(self.read().convert("L"))
         maps = np.asarray(read_listed(map_beside(self.file)))
-        if maps.shape[:2] != tuple(-(-length // SHRINK) for length in page.shape):
+        if maps.shape[:2] != tuple(-(-length // PLACE) for length in page.shape):
             message = f"{self.file} has a map of {maps.shape} for its {page.shape} pixels; import the data set again"
             raise DataError(message)
         return page, maps

@@ -12,12 +12,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from app.tasks import PLACE
+
 Pixels = NDArray[np.uint8]
 Light = NDArray[np.float32]
 Generator = np.random.Generator
 
 SIDE = 512  # pixels of a crop
-SHRINK = 2  # pixels of a page to a place of its map
 BLANK = (0, 0, 255)  # on a map: beside the page is no line, that is known
 SCALES = (0.55, 1.7)
 ON_TEXT = 0.85  # of the crops have a place with text near their middle
@@ -42,20 +43,20 @@ class View:
 
 def draw_view(maps: Pixels, random: Generator) -> View:
     """Any view of a page, of text more often than not."""
-    height, width = SHRINK * maps.shape[0], SHRINK * maps.shape[1]
+    height, width = PLACE * maps.shape[0], PLACE * maps.shape[1]
     scale = float(np.clip(np.exp(random.normal(0, 0.25)), *SCALES))
     middle = random.uniform(0, width), random.uniform(0, height)
     rows, columns = np.nonzero(maps[..., :-1].max(axis=-1) > 100)
     if random.random() < ON_TEXT and rows.size:
         chosen = int(random.integers(rows.size))
         across, down = random.normal(0, 150, 2)
-        middle = SHRINK * columns[chosen] + across, SHRINK * rows[chosen] + down
+        middle = PLACE * columns[chosen] + across, PLACE * rows[chosen] + down
     return View(middle, (scale * float(np.exp(random.normal(0, 0.06))), scale), random.normal(0, 1.2))
 
 
 def middle_views(shape: tuple[int, int]) -> list[View]:
     """Four unaltered views that meet in the middle of a page of *shape* (height, width)."""
-    row, column = (SHRINK * round(length / 2 / SHRINK) for length in shape)
+    row, column = (PLACE * round(length / 2 / PLACE) for length in shape)
     half = SIDE / 2
     return [View((column + x, row + y)) for y in (-half, half) for x in (-half, half)]
 
@@ -65,10 +66,10 @@ def cut(page: Pixels, maps: Pixels, view: View, beside: int) -> tuple[Pixels, Pi
     if view.scales[1] < SOFTENED:
         page = np.asarray(cv2.GaussianBlur(page, (0, 0), 0.4 / view.scales[1]), np.uint8)
     grey = cv2.warpAffine(page, view.matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderValue=beside)
-    centre = np.full(2, (SHRINK - 1) / 2)  # of the pixels that a place of the map stands for
+    centre = np.full(2, (PLACE - 1) / 2)  # of the pixels that a place of the map stands for
     coarse = view.matrix.copy()
-    coarse[:, 2] = (view.matrix @ [*centre, 1] - centre) / SHRINK
-    size = (SIDE // SHRINK,) * 2
+    coarse[:, 2] = (view.matrix @ [*centre, 1] - centre) / PLACE
+    size = (SIDE // PLACE,) * 2
     seen = cv2.warpAffine(maps, coarse, size, flags=cv2.INTER_LINEAR, borderValue=BLANK)
     return np.asarray(grey, np.uint8), np.asarray(seen, np.uint8)
 

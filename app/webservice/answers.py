@@ -103,10 +103,10 @@ def task_health(production: Production) -> TaskHealth:
         problems=[problem] if problem else [],
         model_name=production.task.name,
         model_version=live.version if live else None,
-        model_alias=live.alias if live else None,
-        run_id=live.run_id if live else None,
+        model_alias=live.place.alias if live else None,
+        run_id=live.place.run_id if live else None,
         sha256=live.description.sha256 if live else None,
         labels=list(live.description.labels) if live else None,
-        loaded_at=live.loaded_at if live else None,
+        loaded_at=live.place.loaded_at if live else None,
         refused=[RefusedVersion.model_validate(refusal, from_attributes=True) for refusal in production.refused],
     )

@@ -33,7 +33,7 @@ class Models(Collector):
         refusals = CounterMetricFamily("penpress_refusals", "versions that failed a check", labels=["task"])
         for task, production in self._productions.items():
             if live := production.live:
-                details = {"version": live.version, "alias": live.alias or "", "sha256": live.description.sha256}
+                details = {"version": live.version, "alias": live.place.alias or "", "sha256": live.description.sha256}
                 models.add_metric([task], details)
             swaps.add_metric([task], production.swaps)
             refusals.add_metric([task], len(production.refused))

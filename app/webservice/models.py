@@ -52,7 +52,7 @@ def describe(production: Production, limits: Limits) -> ModelEntry:
         task=task.name,
         path=f"/predict/{task.name}/",
         version=live.version if live else None,
-        alias=live.alias if live else None,
+        alias=live.place.alias if live else None,
         labels=list(description.labels if description else task.labels),
         uncertain_below=description.uncertain_below if description else None,
         input_height=image.height,

@@ -23,6 +23,8 @@ from app.webservice.answers import Answer, Health, Limits, task_health
 from app.webservice.failures import RequestError
 from app.webservice.metrics import Metrics
 from app.webservice.page_answers import PagesAnswer, ReadPages, one_page, with_page
+from app.webservice.sharing import Sharing
+from app.webservice.workers import processors
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +55,7 @@ class Service:
         self.log_problem: str | None = None
         self.worker_problem: str | None = None
         self.started = time.monotonic()
+        self._sharing = Sharing(settings.page_threads or processors())
 
     def start(self) -> None:
         """Load what lies on disk, so that there are answers before the registry is asked."""
@@ -88,7 +91,7 @@ class Service:
             reasons=list(prediction.reasons),
             model_name=live.description.task,
             model_version=live.version,
-            model_alias=live.alias,
+            model_alias=live.place.alias,
             prediction_time_ms=milliseconds,
             request_id=request_id,
         )
@@ -117,7 +120,7 @@ class Service:
             pages=[one_page(page, labels) for page in pages],
             model_name=live.description.task,
             model_version=live.version,
-            model_alias=live.alias,
+            model_alias=live.place.alias,
             prediction_time_ms=round((time.perf_counter() - start) * 1000, 3),
             request_id=request_id,
         )
@@ -126,7 +129,7 @@ class Service:
     def _analyse(self, live: Live, image: Image, data: bytes, request_id: str) -> Page:
         """Analyse one page and record the answer."""
         start = time.perf_counter()
-        page = analyse(image, live.predict, self.locate, live.description.labels)
+        page = analyse(image, self._sharing.among_threads(live.predict), self.locate, live.description.labels)
         prediction, milliseconds = prediction_of(page), round((time.perf_counter() - start) * 1000, 3)
         with stage("log"):
             self.record(entry_of(prediction, live, data, request_id, milliseconds))
@@ -140,7 +143,8 @@ class Service:
             image = first_page(data, self._page_limits())
         if task != self.main:
             return live.predict([image])[0], image, None
-        prediction, page = recognise_anything(image, live.predict, self.locate, live.description.labels)
+        predict = self._sharing.among_threads(live.predict)
+        prediction, page = recognise_anything(image, predict, self.locate, live.description.labels)
         return prediction, image, page
 
     def _page_limits(self) -> PageLimits:

@@ -83,7 +83,7 @@ def answer_text(service: Service, data: bytes, request_id: str) -> TextAnswer:
         lines=lines_of(text),
         model_name=live.description.task,
         model_version=live.version,
-        model_alias=live.alias,
+        model_alias=live.place.alias,
         prediction_time_ms=milliseconds,
         request_id=request_id,
     )

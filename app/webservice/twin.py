@@ -64,7 +64,7 @@ class Twin(Service):
             return super().live_of(task)  # which says what is missing, for nothing was live when this process began
         if live is None or live.place != place:
             try:
-                live = self._opened[task] = open_live(place, self.settings.inference_threads)
+                live = self._opened[task] = open_live(place, self.productions[task].task, self.settings)
             except BundleError as error:
                 raise OutdatedError(str(error)) from error
         return live

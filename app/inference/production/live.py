@@ -63,13 +63,22 @@ class Live:
     """
 
     place: Place
-    predict: Predict
     recogniser: Recogniser
-    description: Description
-    version: str
-    run_id: str | None
-    alias: str | None
-    loaded_at: datetime
+
+    @property
+    def predict(self) -> Predict:
+        """Recognises images."""
+        return self.recogniser.predict
+
+    @property
+    def description(self) -> Description:
+        """What the bundle says of itself."""
+        return self.recogniser.description
+
+    @property
+    def version(self) -> str:
+        """The version that the bundle is."""
+        return self.place.version
 
 
 @dataclass(frozen=True)
@@ -174,7 +183,7 @@ class Production:
 
     def _check(self, bundle: Path, note: Note) -> Live:
         """Load a bundle and try it on its probe images; raises BundleError or InputError."""
-        recogniser = Recogniser.load(bundle, self._settings.inference_threads)
+        recogniser = Recogniser.load(bundle, threads_for(self.task, self._settings))
         description = recogniser.description
         if (description.task, description.kind) != (self.task.name, self.task.kind):
             message = f"{bundle} is for {description.task} ({description.kind}), not for {self.task.name}"
@@ -182,7 +191,7 @@ class Production:
         if self.live is not None and description.labels != self.task.labels:
             check_labels(description, self.live.description.labels)
         recogniser.check_probes(bundle)
-        return live_at(Place(bundle, note.version, note.run_id, note.alias, datetime.now(UTC)), recogniser)
+        return Live(Place(bundle, note.version, note.run_id, note.alias, datetime.now(UTC)), recogniser)
 
     def _load_last_good(self) -> Live | None:
         note = self._cache.last_good()
@@ -193,12 +202,11 @@ class Production:
         return self._check(self._embedded, note) if self._embedded.is_dir() else None
 
 
-def live_at(place: Place, recogniser: Recogniser) -> Live:
-    """A bundle that answers, for the recogniser that was opened there."""
-    _, version, run_id, alias, loaded_at = place
-    return Live(place, recogniser.predict, recogniser, recogniser.description, version, run_id, alias, loaded_at)
-
-
-def open_live(place: Place, threads: int) -> Live:
+def open_live(place: Place, task: Task, settings: Settings) -> Live:
     """Open a bundle that was checked before, to answer as it does elsewhere; raises BundleError."""
-    return live_at(place, Recogniser.load(place.directory, threads))
+    return Live(place, Recogniser.load(place.directory, threads_for(task, settings)))
+
+
+def threads_for(task: Task, settings: Settings) -> int:
+    """How many threads one image of a task is worth: a whole page takes long enough to be shared."""
+    return settings.page_threads if task.places else settings.inference_threads

@@ -1,0 +1,31 @@
+"""Shares the lines of one page out among threads, since a caller waits for all of them."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+
+from PIL.Image import Image
+
+from app.inference.recogniser import BATCH
+from app.tasks import Predict, Prediction
+
+
+class Sharing:
+    """Threads that recognise pieces of what is too much for one batch; they start with the first such piece."""
+
+    def __init__(self, threads: int) -> None:
+        """Take how many threads there may be."""
+        self._pool = ThreadPoolExecutor(threads, "lines")
+
+    def among_threads(self, predict: Predict) -> Predict:
+        """Like *predict*, and in the same order, a batch in each thread."""
+
+        def predict_shared(images: Sequence[Image]) -> list[Prediction]:
+            pieces = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
+            if len(pieces) < 2:  # noqa: PLR2004 - one batch is not shared
+                return predict(images)
+            contexts = [copy_context() for _ in pieces]  # with the stopwatch and the request's id
+            found = self._pool.map(lambda context, piece: context.run(predict, piece), contexts, pieces)
+            return [prediction for piece in found for prediction in piece]
+
+        return predict_shared

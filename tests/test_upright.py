@@ -1,0 +1,46 @@
+"""Pages whose ink tells a wrong direction, since what they lie on is rougher than their writing."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.pages.upright import put_right
+from tests.pages import draw_page, locate
+
+
+def on_a_desk(page: Image.Image, roughness: float) -> Image.Image:
+    """A photograph in poor light of a page, faint as a receipt, in the middle of a dark desk with a coarse grain."""
+    random = np.random.default_rng(1)
+    coarse = random.normal(60, roughness, (70, 53)).clip(0, 255).astype(np.uint8)
+    desk = Image.fromarray(coarse).resize((1200, 1600), Image.Resampling.BICUBIC)
+    faint = Image.blend(page.convert("L"), Image.new("L", page.size, 220), 0.75)
+    desk.paste(faint.resize((700, 910)), (250, 345))
+    photo = 0.3 * np.asarray(desk) + np.random.default_rng(2).normal(0, 8, (1600, 1200))
+    return Image.fromarray(photo.clip(0, 255).astype(np.uint8)).convert("RGB")
+
+
+@pytest.mark.parametrize("turn", [None, Image.Transpose.ROTATE_90])
+def test_a_rough_desk_does_not_hide_a_faint_page(turn: Image.Transpose | None) -> None:
+    """Where the map shows next to nothing, the page is looked at the other way round, and ink sought where text is."""
+    photo = on_a_desk(draw_page(12), roughness=18)
+    upright = put_right(photo if turn is None else photo.transpose(turn), locate)
+    assert len(upright.found.lines) >= 10
+    assert upright.orientation == (0 if turn is None else 270)
+
+
+@pytest.mark.parametrize("roughness", [8, 18, 25, 35])
+def test_a_blank_sheet_on_a_rough_desk_has_no_lines(roughness: float) -> None:
+    """The second look finds nothing where nothing is written."""
+    assert not put_right(on_a_desk(Image.new("RGB", (1000, 1300), (238, 230, 214)), roughness), locate).found.lines
+
+
+def test_a_page_that_shows_text_at_once_is_looked_at_once() -> None:
+    """The second look costs as much as the first, so an ordinary page does not pay for it."""
+    looks = []
+
+    def counted(page: np.ndarray) -> np.ndarray:
+        looks.append(page.shape)
+        return locate(page)
+
+    put_right(draw_page(12), counted)
+    assert len(looks) == 1
