@@ -44,6 +44,11 @@ class Ink:
     mask: Mask
     darkness: Grey
 
+    def upside_down(self) -> "Ink":
+        """The same after the page is turned by half."""
+        mask, darkness = (np.ascontiguousarray(plane[::-1, ::-1]) for plane in (self.mask, self.darkness))
+        return Ink(mask, darkness)
+
 
 def ink_of(grey: Grey) -> Ink:
     """The ink of a page; its mask has the shape of *grey*."""

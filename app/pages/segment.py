@@ -49,16 +49,6 @@ class Found:
     owner: Labels
     alone: Labels
 
-    def upside_down(self) -> "Found":
-        """The same lines after the page is turned by half."""
-        height, width = self.owner.shape
-        turned = [
-            replace(line, box=(width - line.box[2], height - line.box[3], width - line.box[0], height - line.box[1]))
-            for line in self.lines
-        ]
-        owner, alone = (np.ascontiguousarray(labels[::-1, ::-1]) for labels in (self.owner, self.alone))
-        return Found(tuple(in_reading_order(turned)), owner, alone)
-
 
 def find_lines(ink: Ink, places: Field) -> Found:
     """The lines of text of an upright page, by its ink and its map."""

@@ -72,7 +72,8 @@ def put_right(image: Image.Image, locate: Locate) -> Upright:
             ink = ink_of_text(grey_of(again.pixels), around(again))
             view, found = again, find_lines(without_faint_rules(ink), again.places)
     if is_upside_down(found):
-        view, found = upside_down(view), found.upside_down()
+        view = upside_down(view, locate)
+        found = find_lines(without_faint_rules(ink.upside_down()), view.places)
     back = np.asarray(np.linalg.inv(view.forth), np.float64)
     return Upright(view.pixels, found, back, view.direction.orientation, view.direction.skew)
 
@@ -102,12 +103,12 @@ def around(view: View) -> Mask:
     return np.asarray(near[: view.pixels.shape[0], : view.pixels.shape[1]], np.uint8)
 
 
-def upside_down(view: View) -> View:
-    """The view turned by half."""
+def upside_down(view: View, locate: Locate) -> View:
+    """The view turned by half; its map is drawn anew, since the network knows letters that stand upright best."""
     height, width = view.pixels.shape[:2]
     forth = np.array([[-1, 0, width], [0, -1, height], [0, 0, 1.0]]) @ view.forth
     pixels = np.ascontiguousarray(view.pixels[::-1, ::-1])
-    return View(replace(view.direction, turned=True), pixels, forth, view.places[:, ::-1, ::-1])
+    return View(replace(view.direction, turned=True), pixels, forth, locate(grey_of(pixels)))
 
 
 def suiting(sigma: float, side: int) -> float:
