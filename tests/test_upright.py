@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from app.data.documents import draw_document
 from app.pages.upright import put_right
 from tests.pages import draw_page, locate
 
@@ -32,6 +33,12 @@ def test_a_rough_desk_does_not_hide_a_faint_page(turn: Image.Transpose | None) -
 def test_a_blank_sheet_on_a_rough_desk_has_no_lines(roughness: float) -> None:
     """The second look finds nothing where nothing is written."""
     assert not put_right(on_a_desk(Image.new("RGB", (1000, 1300), (238, 230, 214)), roughness), locate).found.lines
+
+
+def test_a_large_title_does_not_hide_the_small_lines_below() -> None:
+    """A page is not shrunk to the size of its largest writing when more text is found on it as it is."""
+    invoice, _, lines = draw_document(np.random.default_rng([77, 13]), "invoice", "train", photo=True)
+    assert len(put_right(invoice, locate).found.lines) > 0.4 * len(lines)
 
 
 def test_a_page_that_shows_text_at_once_is_looked_at_once() -> None:

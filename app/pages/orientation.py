@@ -35,6 +35,7 @@ ALONG = 8.0  # times as far as across lines the blur reaches along them
 NARROW = 4.0  # times as narrow is the image that ridges are looked for on: along lines nothing is sharp
 LONG_LINE, STRIP, LEAST_IN_STRIP = 6.0, 8.0, 40
 NEAR = 1.0  # heights of small letters from the middle of a line: ink farther away is a flourish, or of another line
+LEAN = 0.006  # of ink over and under a line must tell that it stands on its head: most pages that are sent do not
 LARGEST, SMALLEST, LEAST_INK = 260, 3, 14  # of a letter or word, in pixels
 
 
@@ -150,4 +151,4 @@ def is_upside_down(found: Found) -> bool:
     away -= (np.bincount(strip, away) / np.maximum(count, 1))[strip]
     lean = np.bincount(strip, away**3) / np.maximum(np.bincount(strip, away**2), 1e-9)
     told = lean[count > LEAST_IN_STRIP]
-    return bool(told.size and np.median(told) > 0)
+    return bool(told.size and np.median(told) > LEAN)

@@ -20,6 +20,7 @@ SMALLEST_WRITING = 4.5  # and enlarged when it is smaller, at most so many times
 MOST_ENLARGED, LARGEST_SIDE = 2.0, 2400
 USUAL_WRITING = 6.0
 LIKELY, LITTLE = 0.5, 0.01  # probability of text; less than so much of a page with it may be due to its direction
+MORE, CLEARLY = 1.4, 2.0  # times as much text must a look show at another size, or in another direction
 CHANCE, REACH = 0.2, 13  # probability of text; places around it that may have ink of it
 Matrix = NDArray[np.float64]
 
@@ -63,12 +64,15 @@ def put_right(image: Image.Image, locate: Locate) -> Upright:
     factor = suiting(direction.sigma, max(pixels.shape))
     suited = scaled(whole, scale * factor) if factor != 1 else pixels
     view = look(suited, scale * factor, direction, locate)
+    if factor < 1:  # one large title may hide how small the rest is
+        whole_size = look(pixels, scale, direction, locate)
+        view = whole_size if whole_size.text > MORE * view.text else view
     if view.pixels is not pixels:
         ink = ink_of(grey_of(view.pixels))
     found = find_lines(without_faint_rules(ink), view.places)
     if view.text < LITTLE or not found.lines:
         again = look_again(pixels, scale, direction.sigma, locate)
-        if again.text >= LITTLE:
+        if again.text >= max(LITTLE, CLEARLY * view.text):
             ink = ink_of_text(grey_of(again.pixels), around(again))
             view, found = again, find_lines(without_faint_rules(ink), again.places)
     if is_upside_down(found):
