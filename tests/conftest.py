@@ -1,12 +1,16 @@
 """What holds for every test: no settings from the machine it runs on, and Hypothesis without time limits."""
 
 import os
+import signal
 from pathlib import Path
 
 import hypothesis
 import pytest
 
 from app.config import APP, PREFIX
+
+# Ctrl+C is ignored where tests run in the background, and then by all that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile("penpress", deadline=None)  # a busy machine is no reason to fail
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)  # a failure must come again

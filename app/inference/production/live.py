@@ -64,11 +64,7 @@ class Live:
 
     place: Place
     recogniser: Recogniser
-
-    @property
-    def predict(self) -> Predict:
-        """Recognises images."""
-        return self.recogniser.predict
+    predict: Predict
 
     @property
     def description(self) -> Description:
@@ -191,7 +187,8 @@ class Production:
         if self.live is not None and description.labels != self.task.labels:
             check_labels(description, self.live.description.labels)
         recogniser.check_probes(bundle)
-        return Live(Place(bundle, note.version, note.run_id, note.alias, datetime.now(UTC)), recogniser)
+        place = Place(bundle, note.version, note.run_id, note.alias, datetime.now(UTC))
+        return Live(place, recogniser, recogniser.predict)
 
     def _load_last_good(self) -> Live | None:
         note = self._cache.last_good()
@@ -204,7 +201,8 @@ class Production:
 
 def open_live(place: Place, task: Task, settings: Settings) -> Live:
     """Open a bundle that was checked before, to answer as it does elsewhere; raises BundleError."""
-    return Live(place, Recogniser.load(place.directory, threads_for(task, settings)))
+    recogniser = Recogniser.load(place.directory, threads_for(task, settings))
+    return Live(place, recogniser, recogniser.predict)
 
 
 def threads_for(task: Task, settings: Settings) -> int:
