@@ -12,7 +12,7 @@ PAGE_TEXT = Task(
         width=800,
         fit="pad",
         channels=1,
-        mean=(200 / 255,),  # the grey value of paper after the step
+        mean=(200 / 255,),  # the grey value of paper after the steps
         std=(64 / 255,),
         steps=("even_light", "set_paper"),
     ),
