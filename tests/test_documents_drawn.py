@@ -1,6 +1,7 @@
 """Drawn documents: of every kind, the same for the same seed, their lines where the ink is, readable by the judge."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 from app.data import archive
 from app.data.camera import capture, moved
 from app.data.cuttings import Cuttings
-from app.data.documents import KINDS, draw_document, main
-from app.data.sheet import Sheet
+from app.data.documents import KINDS, SIGNED, draw_document, main
+from app.data.marks import free_place, leave_marks
+from app.data.scribe import Scribe
+from app.data.sheet import Sheet, coloured
 from app.pages.judge import read_samples
 from tests.lines import write_lines
 
@@ -35,7 +38,7 @@ def _cuttings(lines: Path) -> Cuttings:
 def test_every_kind_of_document_has_lines_where_its_ink_is(kind: str) -> None:
     """A document has the class of its kind, and nearly every box holds what is darker than most of the box."""
     image, label, lines = draw_document(np.random.default_rng(3), kind, "train", photo=False)
-    assert label == CLASSES.get(kind, "printed")
+    assert label in {CLASSES.get(kind, "printed"), *(["mixed"] if kind in SIGNED else [])}
     assert {line.label for line in lines} == ({"handwritten", "printed"} if label == "mixed" else {label})
     grey = np.asarray(image.convert("L")).astype(int)
     inked = [grey[top:bottom, left:right] for left, top, right, bottom in [line.box for line in lines]]
@@ -98,7 +101,7 @@ def test_pages_are_composed_of_the_lines_of_a_data_set(cuttings: Cuttings) -> No
     """Some columns are set with lines that were cut out, the others with fonts; a seed fixes the page."""
     random = np.random.default_rng(0)
     sheet = Sheet(random, (900, 1200), "train")
-    scribes = [archive.Scribe(sheet, "handwritten", 12, cuttings) for _ in range(20)]
+    scribes = [Scribe(sheet, "handwritten", 12, cuttings) for _ in range(20)]
     real = [scribe for scribe in scribes if scribe.document is not None]
     assert 4 < len(real) < 20
     real[0].write(50, 300, 500)
@@ -126,6 +129,40 @@ def test_what_is_no_text_is_no_line() -> None:
         archive.decorate(sheet)
         assert sheet.pictures.any()
         assert sheet.lines == [line]
+
+
+def test_marks_are_left_where_nothing_else_is(cuttings: Cuttings) -> None:
+    """Half of the sheets get one to four, in ink and in pencil; each is a handwritten line, and none crosses print."""
+    tools, marked = set(), 0
+    for seed in range(40):
+        sheet = Sheet(np.random.default_rng(seed), (900, 1200), "train")
+        sheet.write(sheet.hand("printed", 20, 20), "some printed words", 100, 600)
+        leave_marks(sheet, cuttings if seed % 2 else None)
+        (left, top, right, bottom), marks = sheet.lines[0].box, sheet.lines[1:]
+        marked += bool(marks)
+        tools |= {line.tool for line in marks}
+        assert {line.label for line in marks} <= {"handwritten"}
+        assert not any(sheet.ink[tool][top:bottom, left:right].mean() > 0.1 for tool in ("pencil", "handwritten"))
+    assert 10 < marked < 30
+    assert tools == {"pencil", "handwritten"}
+
+
+def test_pencil_is_paler_than_print() -> None:
+    """The same words in pencil take less of the paper's light than in print."""
+    sheet = Sheet(np.random.default_rng(3), (900, 600), "train")
+    press = sheet.hand("printed", 24, 24)
+    sheet.write(press, "printed words", 60, 150)
+    sheet.write(replace(press, label="handwritten", tool="pencil"), "printed words", 60, 450)
+    pixels = coloured(sheet).mean(axis=2)
+    assert pixels[:300].min() < pixels[300:].min()
+
+
+def test_a_full_sheet_has_no_free_place() -> None:
+    """Where writing covers all, nothing is left to write on."""
+    sheet = Sheet(np.random.default_rng(0), (300, 200), "train")
+    for base in range(20, 210, 12):
+        sheet.write(sheet.hand("printed", 12, 12), "words words words words", 0, base, 400)
+    assert free_place(sheet, (60, 30)) is None
 
 
 def test_composed_pages_are_for_training(lines: Path, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Draws pages as archives hold them: prose in columns, registers, title pages, corrected typescripts.
 
 Owns what stands where on them, and what is on such pages beside text: pictures, stamps, blots, writing that shows
-through. Lines are drawn with fonts, or cut out of real pages (`cuttings`). See `documents` for the command.
+through. Who writes lines is in `scribe`, what is left on finished pages in `marks`. See `documents` for the command.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,43 +12,13 @@ import numpy as np
 
 from app.data import texts
 from app.data.cuttings import Cuttings
-from app.data.paper import Plane, Random, smooth_field
-from app.data.sheet import Hand, Sheet
+from app.data.marks import leave_marks
+from app.data.paper import Plane, smooth_field
+from app.data.scribe import Scribe
+from app.data.sheet import Sheet
 
 Place = tuple[float, float, float, float]  # left, right, top, bottom
 BOTH = ("handwritten", "printed")
-REAL = 0.6  # of the columns are set with cuttings when there are any
-
-
-class Scribe:
-    """Writes lines of one class on a sheet, all in one hand, or all cut out of one real document."""
-
-    def __init__(self, sheet: Sheet, label: str, size: float, cuttings: Cuttings | None) -> None:
-        """Take up a pen or a press whose x is *size* pixels high."""
-        self.sheet, self.label, self.size = sheet, label, size
-        self.font = sheet.hand(label, size, size)
-        real = cuttings is not None and sheet.random.random() < REAL
-        self.document = cuttings.document(sheet.random, label) if cuttings is not None and real else None
-
-    def write(self, left: float, base: float, room: float, share: float = 1.0) -> None:
-        """Write a line that takes about *share* of the *room*."""
-        random = self.sheet.random
-        if self.document is None:
-            count = max(1, round(share * room / (self.size * 6)))
-            hand = Hand(self.label, self.font.font, self.size * random.uniform(0.95, 1.05))
-            self.sheet.write(hand, words(random, count), left, base, room)
-            return
-        coverage, core = self.document.line(random, self.size, round(share * room))
-        middle = float(np.mean([y for _, y in core]))
-        self.sheet.stamp(self.label, coverage, (round(left), round(base - self.size / 2 - middle)), core)
-
-
-def words(random: Random, count: int) -> str:
-    """Exactly *count* words, numbers among them."""
-    chosen: list[str] = []
-    while len(chosen) < count:
-        chosen += texts.make_text(random).split()
-    return " ".join(chosen[:count])
 
 
 def column(scribe: Scribe, place: Place, pitch: float) -> None:
@@ -67,7 +37,7 @@ def column(scribe: Scribe, place: Place, pitch: float) -> None:
         first = last
 
 
-def prose(sheet: Sheet, cuttings: Cuttings | None) -> str:
+def prose(sheet: Sheet, cuttings: Cuttings | None) -> None:
     """One or two columns of prose, perhaps with a heading and notes in the margin."""
     random, (width, height) = sheet.random, sheet.size
     label = texts.pick(random, BOTH)
@@ -90,7 +60,6 @@ def prose(sheet: Sheet, cuttings: Cuttings | None) -> str:
         notes(sheet, cuttings, label, (margin * 0.08, margin * 0.92, top, bottom))
     if random.random() < 0.5:
         scribe.sheet.write(scribe.font, texts.code(random), width * random.uniform(0.1, 0.85), height * 0.03)
-    return mixture(sheet)
 
 
 def notes(sheet: Sheet, cuttings: Cuttings | None, label: str, place: Place) -> None:
@@ -106,7 +75,7 @@ def notes(sheet: Sheet, cuttings: Cuttings | None, label: str, place: Place) -> 
             base += scribe.size * 3
 
 
-def register(sheet: Sheet, cuttings: Cuttings | None) -> str:
+def register(sheet: Sheet, cuttings: Cuttings | None) -> None:
     """A table with a printed head and short entries, row by row."""
     random, (width, height) = sheet.random, sheet.size
     pitch = height * random.uniform(0.015, 0.035)
@@ -129,7 +98,6 @@ def register(sheet: Sheet, cuttings: Cuttings | None) -> str:
         for start, end in cells:
             if random.random() < 0.75:
                 pens[row // 12 % 2].write(start + 6, base, end - start - 10, random.uniform(0.4, 1.0))
-    return mixture(sheet)
 
 
 def head(press: Scribe, cells: Sequence[tuple[float, float]], base: float) -> None:
@@ -140,7 +108,7 @@ def head(press: Scribe, cells: Sequence[tuple[float, float]], base: float) -> No
             press.write(start + 6, base - 8 - row * press.size * 2.6, end - start - 12, random.uniform(0.5, 1))
 
 
-def title_page(sheet: Sheet, cuttings: Cuttings | None) -> str:
+def title_page(sheet: Sheet, cuttings: Cuttings | None) -> None:
     """A few centred lines in very different sizes."""
     random, (width, height) = sheet.random, sheet.size
     base = height * random.uniform(0.06, 0.2)
@@ -155,10 +123,9 @@ def title_page(sheet: Sheet, cuttings: Cuttings | None) -> str:
     if random.random() < 0.3:
         pen = Scribe(sheet, "handwritten", random.uniform(8, 16), cuttings)
         pen.write(width * random.uniform(0.1, 0.5), height * random.uniform(0.9, 0.97), width * 0.4, 0.7)
-    return mixture(sheet)
 
 
-def annotated(sheet: Sheet, cuttings: Cuttings | None) -> str:
+def annotated(sheet: Sheet, cuttings: Cuttings | None) -> None:
     """A printed page or typescript with corrections between the lines, notes, a signature."""
     random, (width, height) = sheet.random, sheet.size
     pitch = height * random.uniform(0.02, 0.034)
@@ -174,10 +141,9 @@ def annotated(sheet: Sheet, cuttings: Cuttings | None) -> str:
         base += pen.size * random.uniform(2.6, 4)
         if base < height * 0.97:
             pen.write(random.uniform(left, width * 0.5), base, width * 0.5, random.uniform(0.3, 1))
-    return mixture(sheet)
 
 
-KINDS: dict[str, Callable[[Sheet, Cuttings | None], str]] = {
+KINDS: dict[str, Callable[[Sheet, Cuttings | None], None]] = {
     "prose": prose,
     "register": register,
     "title page": title_page,
@@ -185,10 +151,11 @@ KINDS: dict[str, Callable[[Sheet, Cuttings | None], str]] = {
 }
 
 
-def mixture(sheet: Sheet) -> str:
-    """The class of a sheet by its lines."""
-    labels = {line.label for line in sheet.lines}
-    return labels.pop() if len(labels) == 1 else "mixed"
+def draw_page(kind: str, sheet: Sheet, cuttings: Cuttings | None) -> None:
+    """Draw a page of a kind, with what its readers left on it and all that is no text."""
+    KINDS[kind](sheet, cuttings)
+    leave_marks(sheet, cuttings)
+    decorate(sheet)
 
 
 def decorate(sheet: Sheet) -> None:

@@ -14,6 +14,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +25,16 @@ from app.data import archive, texts
 from app.data.camera import Colour, capture
 from app.data.cuttings import Cuttings
 from app.data.manifest import split_of
+from app.data.marks import leave_marks
 from app.data.paper import Random
-from app.data.sheet import Hand, Sheet, Written, coloured
+from app.data.sheet import Sheet, Written, coloured
 
 A4, RECEIPT, STICKY = (1130, 1600), (520, 1500), (760, 760)  # pixels of sheets
+SIGNED = ("letter", "invoice", "receipt")  # people sign them and note things on them
 STICKERS: tuple[Colour, ...] = ((250, 236, 130), (250, 190, 205), (190, 232, 170), (170, 215, 240))
 
 
-def letter(sheet: Sheet) -> str:
+def letter(sheet: Sheet) -> None:
     """A printed letter: sender, date, subject, paragraphs."""
     random, hand = sheet.random, sheet.hand("printed", 8, 11)
     width, height = sheet.size
@@ -47,14 +50,13 @@ def letter(sheet: Sheet) -> str:
             sheet.write(hand, words(random, 16), left, base, width * 0.86 - left)
             base += pitch
         base += pitch
-    return "printed"
 
 
-def invoice(sheet: Sheet) -> str:
+def invoice(sheet: Sheet) -> None:
     """A printed table with rules below a head."""
     random, hand = sheet.random, sheet.hand("printed", 8, 11)
     width, height = sheet.size
-    head = Hand("printed", hand.font, hand.size * random.uniform(1.5, 2.6))
+    head = replace(hand, size=hand.size * random.uniform(1.5, 2.6))
     sheet.write(head, texts.title(random), width * 0.08, height * 0.08)
     for number in range(3):
         sheet.write(hand, texts.address(random), width * 0.08, height * (0.13 + 0.022 * number))
@@ -70,10 +72,9 @@ def invoice(sheet: Sheet) -> str:
         cells = (str(row + 1), words(random, 5), f"{random.integers(1, 20)}", f"{random.uniform(1, 900):.2f}")
         for edge, text in zip(edges, cells, strict=False):
             sheet.write(hand, text, edge + 10, base, width * 0.4)
-    return "printed"
 
 
-def receipt(sheet: Sheet) -> str:
+def receipt(sheet: Sheet) -> None:
     """A receipt: a head in the middle, goods with their prices on the right."""
     random, hand = sheet.random, sheet.hand("printed", 9, 13)
     width, height = sheet.size
@@ -90,15 +91,14 @@ def receipt(sheet: Sheet) -> str:
             hand, texts.pick(random, texts.ITEMS.split()) + " " + words(random, 1), width * 0.07, base, width * 0.5
         )
         sheet.write(hand, f"{random.uniform(0.3, 99):.2f}", width * 0.75, base)
-    return "printed"
 
 
-def form(sheet: Sheet) -> str:
+def form(sheet: Sheet) -> None:
     """A printed form with handwritten entries on its rules or in its boxes."""
     random, hand, pen = sheet.random, sheet.hand("printed", 7, 10), sheet.hand("handwritten", 10, 16)
     width, height = sheet.size
     left, pitch = width * 0.08, height * random.uniform(0.035, 0.06)
-    sheet.write(Hand("printed", hand.font, hand.size * 2), texts.title(random), left, height * 0.07)
+    sheet.write(replace(hand, size=hand.size * 2), texts.title(random), left, height * 0.07)
     base, boxed = height * 0.14, random.random() < 0.5
     while base < height * 0.9:
         end = sheet.write(hand, texts.pick(random, texts.LABELS.split()) + ":", left + 8, base, width * 0.3)
@@ -109,10 +109,9 @@ def form(sheet: Sheet) -> str:
         base += pitch
     for edge in (left, width * 0.92) if boxed else ():
         sheet.rule((edge, height * 0.1), (edge, base - pitch + 7), 2)
-    return "mixed"
 
 
-def note(sheet: Sheet) -> str:
+def note(sheet: Sheet) -> None:
     """A handwritten note, from a few large lines to a full page, on plain, ruled or squared paper."""
     random, width, height = sheet.random, *sheet.size
     pitch = height * random.uniform(0.021, 0.05) * (2 if width == height else 1)
@@ -128,10 +127,9 @@ def note(sheet: Sheet) -> str:
         sheet.rule((0, row), (width, row))
     for column in np.arange(squares / 2, width, squares) if kind == "squared" else ():
         sheet.rule((column, 0), (column, height))
-    return "handwritten"
 
 
-KINDS: dict[str, tuple[Callable[[Sheet], str], tuple[int, int]]] = {
+KINDS: dict[str, tuple[Callable[[Sheet], None], tuple[int, int]]] = {
     "letter": (letter, A4),
     "invoice": (invoice, A4),
     "receipt": (receipt, RECEIPT),
@@ -155,15 +153,16 @@ def draw_document(
     """A document of a kind as an image (RGB), its class, and the lines on it."""
     if kind in archive.KINDS:
         sheet = Sheet(random, (int(random.integers(900, 1300)), 1600), split)
-        label = archive.KINDS[kind](sheet, cuttings)
-        archive.decorate(sheet)
+        archive.draw_page(kind, sheet, cuttings)
     else:
         draw, size = KINDS[kind]
         sticker = STICKERS[int(random.integers(len(STICKERS)))] if kind == "sticky" else None
         sheet = Sheet(random, size, split, sticker)
-        label = draw(sheet)
+        draw(sheet)
+        if kind in SIGNED:
+            leave_marks(sheet, cuttings)
     image, matrix = capture(random, coloured(sheet), photo=photo)
-    return image, label, [line.moved(matrix) for line in sheet.lines]
+    return image, sheet.label, [line.moved(matrix) for line in sheet.lines]
 
 
 def write_documents(

@@ -36,13 +36,14 @@ TYPES = (
     (140, 35, 40),
     (85, 45, 115),
 )
+PENCILS = tuple((grey, grey, grey + 4) for grey in (60, 75, 85, 95, 105, 115, 130, 145))
 SHARES = (0.22, 0.18, 0.24, 0.12, 0.1, 0.08, 0.03, 0.03)
 RULES = ((150, 170, 205), (120, 120, 125), (205, 150, 150), (60, 60, 62), (170, 165, 155))
 
 
 @dataclass(frozen=True)
 class Ink:
-    """How a pen or a press leaves its colour: palette, how far strokes swell, how uneven the colour is."""
+    """How a pen, a pencil or a press leaves its colour: palette, how far strokes swell, how uneven the colour is."""
 
     colours: tuple[tuple[int, int, int], ...]
     swelling: float
@@ -51,6 +52,7 @@ class Ink:
 
 
 PEN = Ink(PENS, swelling=0.16, unevenness=0.3, grain_chance=0.35)
+PENCIL = Ink(PENCILS, swelling=0.16, unevenness=0.4, grain_chance=0.9)
 PRESS = Ink(TYPES, swelling=0.06, unevenness=0.2, grain_chance=0.3)
 
 

@@ -5,7 +5,7 @@ are in `drawing`, the looks of paper and ink in `paper`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -17,36 +17,38 @@ from app.data.camera import Box, Colour, Matrix, moved, moved_points
 from app.data.drawing import UNIT, draw_font, draw_set, fonts_of, stamp
 from app.data.paper import Plane, Random
 
-INKS = {"handwritten": paper.PEN, "printed": paper.PRESS}
+TOOLS = {"handwritten": paper.PEN, "printed": paper.PRESS, "pencil": paper.PENCIL}
 INKED = 0.3  # coverage of what is ink, not its soft edge
 Points = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
 class Hand:
-    """A pen or a press: its class, its font and the height of an x in pixels."""
+    """A pen or a press: its class, its font, the height of an x in pixels, and which of the tools it is."""
 
     label: str
     font: Path
     size: float
+    tool: str
 
 
 @dataclass(frozen=True)
 class Written:
-    """A line on a sheet: the box around its ink, its class, and the polygon that its small letters fill."""
+    """A line on a sheet: the box around its ink, its class, the polygon that its small letters fill, and its tool."""
 
     box: Box
     label: str
     core: Points
+    tool: str
 
     def moved(self, matrix: Matrix) -> "Written":
         """The line after *matrix*."""
-        return Written(moved(self.box, matrix), self.label, moved_points(self.core, matrix))
+        return replace(self, box=moved(self.box, matrix), core=moved_points(self.core, matrix))
 
 
 @dataclass
 class Sheet:
-    """A sheet while it is written on: the ink of each class, its rules, pictures on it, and its lines."""
+    """A sheet while it is written on: the ink of each tool, its rules, pictures on it, and its lines."""
 
     random: Random
     size: tuple[int, int]
@@ -60,14 +62,20 @@ class Sheet:
 
     def __post_init__(self) -> None:
         """Begin with blank planes."""
-        self.ink = {label: np.zeros(self.size[::-1], np.float32) for label in INKS}
+        self.ink = {tool: np.zeros(self.size[::-1], np.float32) for tool in TOOLS}
         self.rules = np.zeros(self.size[::-1], np.float32)
         self.pictures = np.zeros(self.size[::-1], np.float32)
+
+    @property
+    def label(self) -> str:
+        """The class of the sheet by its lines."""
+        labels = {line.label for line in self.lines}
+        return labels.pop() if len(labels) == 1 else "mixed"
 
     def hand(self, label: str, low: float, high: float) -> Hand:
         """Take up a pen or a press; an x is between *low* and *high* pixels high."""
         fonts = fonts_of(label, self.split)
-        return Hand(label, fonts[int(self.random.integers(len(fonts)))], self.random.uniform(low, high))
+        return Hand(label, fonts[int(self.random.integers(len(fonts)))], self.random.uniform(low, high), tool=label)
 
     def rule(self, start: tuple[float, float], end: tuple[float, float], thick: int = 1) -> None:
         """Draw a rule between two points."""
@@ -85,18 +93,19 @@ class Sheet:
         coverage, row = plane
         width = coverage.shape[1]
         core = ((0, row - hand.size), (width, row - hand.size), (width, row), (0, row))
-        self.stamp(hand.label, coverage, (round(left), round(base - row)), core)
+        self.stamp(hand, coverage, (round(left), round(base - row)), core)
         return left + float(width)
 
-    def stamp(self, label: str, coverage: Plane, place: tuple[int, int], core: Sequence[tuple[float, float]]) -> None:
+    def stamp(self, hand: Hand, coverage: Plane, place: tuple[int, int], core: Sequence[tuple[float, float]]) -> None:
         """Lay a line's coverage with its left upper corner on *place*; its core is in pixels of the coverage."""
         column, top = place
-        stamp(self.ink[label], coverage, top, column)
+        stamp(self.ink[hand.tool], coverage, top, column)
         rows, columns = np.nonzero(coverage > INKED)
         if rows.size:
             box = column + columns.min(), top + rows.min(), column + columns.max() + 1, top + rows.max() + 1
             points = tuple((round(column + x), round(top + y)) for x, y in core)
-            self.lines.append(Written((int(box[0]), int(box[1]), int(box[2]), int(box[3])), label, points))
+            left, top, right, bottom = map(int, box)
+            self.lines.append(Written((left, top, right, bottom), hand.label, points, hand.tool))
 
     def draw(self, hand: Hand, text: str) -> tuple[Plane, float]:
         """The coverage of *text* in the size of the hand, without empty columns, and the row of its baseline."""
@@ -122,12 +131,12 @@ def coloured(sheet: Sheet) -> NDArray[np.float32]:
     if sheet.pictures.any():
         pixels = paper.lay_ink(pixels, sheet.pictures, paper.ink_colour(random, paper.PRESS))
     pixels = paper.lay_ink(pixels, sheet.rules * np.float32(random.uniform(0.3, 1)), rule)
-    for label, plane in sheet.ink.items():
-        sizes = [line.box[3] - line.box[1] for line in sheet.lines if line.label == label]
+    for tool, plane in sheet.ink.items():
+        sizes = [line.box[3] - line.box[1] for line in sheet.lines if line.tool == tool]
         if sizes:
-            unit = float(np.median(sizes)) / 2
-            coverage = paper.vary_strokes(plane, random, INKS[label], unit)
-            coverage *= paper.colour_density(random, INKS[label], shape, unit)
-            printed = label == "printed" and sheet.print_colour
-            pixels = paper.lay_ink(pixels, coverage, printed or paper.ink_colour(random, INKS[label]))
+            unit, ink = float(np.median(sizes)) / 2, TOOLS[tool]
+            coverage = paper.vary_strokes(plane, random, ink, unit)
+            coverage *= paper.colour_density(random, ink, shape, unit)
+            printed = tool == "printed" and sheet.print_colour
+            pixels = paper.lay_ink(pixels, coverage, printed or paper.ink_colour(random, ink))
     return pixels

@@ -98,6 +98,7 @@ def train_network(splits: Splits, options: Options, folder: Path, log: Log) -> t
         learning_rate=options.learning_rate,
         weight_decay=options.weight_decay,
         patience=options.patience,
+        plateau=options.plateau,
         smoothing=options.smoothing,
         minutes=options.minutes,
     )

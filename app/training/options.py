@@ -46,6 +46,8 @@ class Options(BaseModel):
     balance: Annotated[float, Field(ge=0, le=1, description="how much more a rare class counts: 1 makes all classes "
         "count alike, 0 all images")] = 1.0  # fmt: skip
     patience: Annotated[int, Field(ge=1, description="stop after so many epochs without a better validation loss")] = 3
+    plateau: Annotated[int, Field(ge=0, description="lower the learning rate after more than so many epochs whose "
+        "validation loss is not a hundredth better")] = 0  # fmt: skip
     smoothing: Annotated[float, Field(ge=0, lt=1, description="label smoothing of the loss")] = 0.0
     quantise: Annotated[Literal["auto", "never"], Field(description="auto: ship a model in 8 bits where it serves "
         "better; never: do not make one")] = "auto"  # fmt: skip

@@ -32,6 +32,7 @@ class Schedule:
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
     patience: int = 3
+    plateau: int = 0
     smoothing: float = 0.0
     minutes: float | None = None
     average: float = 0.998
@@ -93,8 +94,9 @@ def choose_device() -> torch.device:
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:
-    """Say whether half precision pays: on CUDA, and on processors with matrix units for bfloat16 (AMX)."""
-    return device.type == "cuda" or bool(torch.cpu.get_capabilities().get("amx_bf16", False))
+    """Say whether half precision pays: on CUDA, and on processors with instructions for bfloat16 (AMX or AVX-512)."""
+    capabilities = torch.cpu.get_capabilities()
+    return device.type == "cuda" or any(capabilities.get(name, False) for name in ("amx_bf16", "avx512_bf16"))
 
 
 def start_fitting(network: Network, schedule: Schedule, device: torch.device) -> Fitting:
@@ -105,7 +107,7 @@ def start_fitting(network: Network, schedule: Schedule, device: torch.device) ->
     return Fitting(
         network=network,
         optimiser=optimiser,
-        scheduler=ReduceLROnPlateau(optimiser, factor=0.3, patience=0, threshold=0.01),
+        scheduler=ReduceLROnPlateau(optimiser, factor=0.3, patience=schedule.plateau, threshold=0.01),
         averaged=AveragedModel(network, multi_avg_fn=partial(average_in, schedule.average), use_buffers=True),
     )
 
