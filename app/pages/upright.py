@@ -1,6 +1,7 @@
 """Brings a page to working size and upright, and points on it back into the pixels of the upload."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from operator import attrgetter
 
 import cv2
@@ -19,8 +20,9 @@ LARGEST_WRITING = 12.0  # pages are shrunk further when their writing is larger;
 SMALLEST_WRITING = 4.5  # and enlarged when it is smaller, at most so many times, to so many pixels of the longer side:
 MOST_ENLARGED, LARGEST_SIDE = 2.0, 2400
 USUAL_WRITING = 6.0
-LIKELY, LITTLE = 0.5, 0.01  # probability of text; less than so much of a page with it may be due to its direction
-MORE, CLEARLY = 1.4, 2.0  # times as much text must a look show at another size, or in another direction
+LIKELY, LEAST_AREA = 0.5, 8  # probability of text; places of it that are no speck
+FEW = 20  # letters on a page may be due to its direction
+MORE, CLEARLY = 1.4, 2.0  # times as many letters must a look show at another size, or in another direction
 CHANCE, REACH = 0.2, 13  # probability of text; places around it that may have ink of it
 Matrix = NDArray[np.float64]
 
@@ -48,33 +50,61 @@ class View:
     forth: Matrix
     places: Field
 
-    @property
-    def text(self) -> float:
-        """The share of the page that the small letters of lines take, by the map."""
-        return float((self.places.max(axis=0) > LIKELY).mean())
+    @cached_property
+    def letters(self) -> float:
+        """About how many letters the map shows: the length of its lines, each in heights of its small letters.
+
+        A column of short lines that lies on its side is seen as one long line of large letters: few.
+        """
+        text = (self.places.max(axis=0) > LIKELY).astype(np.uint8)
+        stats = cv2.connectedComponentsWithStats(text, connectivity=4)[2][1:]
+        width, area = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_AREA]
+        return float((width.astype(np.float64) ** 2 / area)[area >= LEAST_AREA].sum())
+
+
+class Looks:
+    """An upload as it was looked at: at some factors of its working size and in some directions, each only once."""
+
+    def __init__(self, image: Image.Image, locate: Locate) -> None:
+        """Look at nothing yet; *image* is RGB of any size."""
+        self._whole, self._locate = np.asarray(image), locate
+        self._scale = min(1.0, SIDE / max(image.size))
+        self._pixels: dict[float, NDArray[np.uint8]] = {}
+        self._views: dict[tuple[float, Direction], View] = {}
+
+    def pixels(self, factor: float = 1.0) -> NDArray[np.uint8]:
+        """The upload at *factor* times its working size, as it lies."""
+        if factor not in self._pixels:
+            self._pixels[factor] = scaled(self._whole, self._scale * factor)
+        return self._pixels[factor]
+
+    def at(self, factor: float, direction: Direction) -> View:
+        """The upload turned as *direction* says, with its map."""
+        if (factor, direction) not in self._views:
+            self._views[factor, direction] = self._look(factor, direction)
+        return self._views[factor, direction]
+
+    def _look(self, factor: float, direction: Direction) -> View:
+        pixels = self.pixels(factor)
+        forth = turning(direction, pixels.shape[1], pixels.shape[0])
+        turned = warped(pixels, forth) if direction.lies_down or direction.skew else pixels
+        scale = self._scale * factor
+        return View(direction, turned, forth @ np.diag([scale, scale, 1.0]), self._locate(grey_of(turned)))
 
 
 def put_right(image: Image.Image, locate: Locate) -> Upright:
     """Find out how a page lies, turn it, and find its lines; *image* is RGB of any size."""
-    whole = np.asarray(image)
-    scale = min(1.0, SIDE / max(image.size))
-    pixels = scaled(whole, scale)
-    ink = ink_of(grey_of(pixels))
-    direction = direction_of(ink.mask)
-    factor = suiting(direction.sigma, max(pixels.shape))
-    suited = scaled(whole, scale * factor) if factor != 1 else pixels
-    view = look(suited, scale * factor, direction, locate)
-    if factor < 1:  # one large title may hide how small the rest is
-        whole_size = look(pixels, scale, direction, locate)
-        view = whole_size if whole_size.text > MORE * view.text else view
-    if view.pixels is not pixels:
+    looks = Looks(image, locate)
+    ink = ink_of(grey_of(looks.pixels()))
+    view = view_by_ink(looks, direction_of(ink.mask))
+    if view.pixels is not looks.pixels():
         ink = ink_of(grey_of(view.pixels))
     found = find_lines(without_faint_rules(ink), view.places)
-    if view.text < LITTLE or not found.lines:
-        again = look_again(pixels, scale, direction.sigma, locate)
-        if again.text >= max(LITTLE, CLEARLY * view.text):
-            ink = ink_of_text(grey_of(again.pixels), around(again))
-            view, found = again, find_lines(without_faint_rules(ink), again.places)
+    if view.letters < FEW or view.direction.lies_down or not found.lines:
+        best = view_by_map(looks, view)
+        if best.letters >= FEW and (best is not view or not found.lines):
+            view, ink = best, ink_of_text(grey_of(best.pixels), around(best))
+            found = find_lines(without_faint_rules(ink), view.places)
     if is_upside_down(found):
         view = upside_down(view, locate)
         found = find_lines(without_faint_rules(ink.upside_down()), view.places)
@@ -82,22 +112,27 @@ def put_right(image: Image.Image, locate: Locate) -> Upright:
     return Upright(view.pixels, found, back, view.direction.orientation, view.direction.skew)
 
 
-def look(pixels: NDArray[np.uint8], scale: float, direction: Direction, locate: Locate) -> View:
-    """Turn the pixels of an upload, which are *scale* times as many, and have their map drawn."""
-    forth = turning(direction, pixels.shape[1], pixels.shape[0])
-    turned = warped(pixels, forth) if direction.lies_down or direction.skew else pixels
-    return View(direction, turned, forth @ np.diag([scale, scale, 1.0]), locate(grey_of(turned)))
+def view_by_ink(looks: Looks, direction: Direction) -> View:
+    """The view in the direction and of the size that the ink tells; one large title may hide how small the rest is."""
+    factor = suiting(direction.sigma, max(looks.pixels().shape))
+    view = looks.at(factor, direction)
+    if factor >= 1:
+        return view
+    whole_size = looks.at(1.0, direction)
+    return whole_size if whole_size.letters > MORE * view.letters else view
 
 
-def look_again(pixels: NDArray[np.uint8], scale: float, sigma: float, locate: Locate) -> View:
-    """The view with most text by the map, for pages whose ink tells a wrong direction: a rough desk has more of it."""
-    level = [look(pixels, scale, Direction(lies_down, 0.0, sigma), locate) for lies_down in (False, True)]
-    best = max(level, key=attrgetter("text"))
+def view_by_map(looks: Looks, view: View) -> View:
+    """The view that shows clearly more letters than *view*, if there is one, both ways round, level, then by its skew.
+
+    The ink may tell a wrong direction: a rough desk has more of it than a faint sheet on it.
+    """
+    level = [looks.at(1.0, replace(view.direction, lies_down=lies, skew=0.0)) for lies in (False, True)]
+    best = max(level, key=attrgetter("letters"))
     skew = skew_of((best.places.max(axis=0) * 255).astype(np.uint8))
-    if best.text < LITTLE or abs(skew) < STRAIGHT:
-        return best
-    direction = Direction(best.direction.lies_down, skew, sigma)
-    return max(best, look(pixels, scale, direction, locate), key=attrgetter("text"))
+    if best.letters >= FEW and abs(skew) >= STRAIGHT:
+        best = max(best, looks.at(1.0, replace(best.direction, skew=skew)), key=attrgetter("letters"))
+    return best if best.letters > CLEARLY * view.letters else view
 
 
 def around(view: View) -> Mask:
