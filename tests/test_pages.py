@@ -18,7 +18,7 @@ from app.pages.judge import class_of, judge, match, read_samples
 from app.pages.overlay import overlay
 from app.pages.page_xml import NAMESPACE as PAGE
 from app.pages.page_xml import to_page_xml
-from app.pages.segment import Found, Line
+from app.pages.segment import Found, Line, without_pale
 from app.tasks import Prediction
 from tests.pages import LABELS, as_pdf, as_tiff, by_colour, draw_page, locate
 
@@ -98,6 +98,14 @@ def test_lines_make_the_class_of_a_page(red: range, label: str, mixed: bool) -> 
     assert page.counts == {"handwritten": len(red), "printed": 12 - len(red)}
     assert sum(page.shares.values()) == pytest.approx(1)
     assert class_of(page) == ("mixed" if mixed else label)
+
+
+@pytest.mark.parametrize(("darkness", "text", "kept"), [(40, 0.7, False), (40, 0.88, True), (80, 0.7, True)])
+def test_pencil_is_told_from_writing_that_shows_through(darkness: float, text: float, kept: bool) -> None:  # noqa: FBT001
+    """What is much paler than the rest is left out, unless the map is certain that it is text."""
+    usual = [Line((0, top, 400, top + 30), 10.0, 3000, 100.0, top) for top in (0, 40, 80)]
+    pale = Line((0, 200, 200, 230), 10.0, 900, darkness, 200, text=text)
+    assert without_pale([*usual, pale]) == (usual + [pale] * kept)
 
 
 def test_half_and_half_is_no_certain_answer() -> None:

@@ -41,6 +41,15 @@ def test_a_large_title_does_not_hide_the_small_lines_below() -> None:
     assert len(put_right(invoice, locate).found.lines) > 0.4 * len(lines)
 
 
+@pytest.mark.parametrize("seed", [3, 4])
+def test_a_column_of_prices_is_not_read_as_one_line(seed: int) -> None:
+    """A faint receipt on a rough desk is turned by the letters that the map shows: on its side a column has few."""
+    receipt, _, lines = draw_document(np.random.default_rng([5, seed]), "receipt", "train", photo=True)
+    upright = put_right(receipt, locate)
+    assert upright.orientation == 0
+    assert len(upright.found.lines) > 0.7 * len(lines)
+
+
 def test_a_page_that_shows_text_at_once_is_looked_at_once() -> None:
     """The second look costs as much as the first, so an ordinary page does not pay for it."""
     looks = []

@@ -20,6 +20,7 @@ FAR = 0.8  # core heights from every core: ink that is no part of a line
 LEAST_WIDTH, LEAST_HEIGHT, LEAST_INK = 8, 6, 25
 DENSITY = (0.02, 0.7)
 PALE = 0.55  # of the usual darkness: writing that shows through from the other side
+CERTAIN = 0.84  # probability of text, on average over a line that is no such writing however pale: it may be pencil
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Line:
     """A line of text; `number` is that in `Found`.
 
     `box` in pixels; `core` is the height of its small letters, `ink` its pixels, `darkness` their mean darkness;
-    `kinds` says for every label how probable it is by the map, 1 in sum.
+    `kinds` says for every label how probable it is by the map, 1 in sum, and `text` how probable it is to be text.
     """
 
     box: Box
@@ -36,6 +37,7 @@ class Line:
     darkness: float
     number: int
     kinds: tuple[float, ...] = ()
+    text: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,11 @@ def find_lines(ink: Ink, places: Field) -> Found:
     owner, alone = assign(ink.mask, labels, lines_of_cores, heights)
     of_lines = np.zeros(int(lines_of_cores.max()) + 1)
     np.maximum.at(of_lines, lines_of_cores, heights)
-    kinds = kinds_of(places, lines_of_cores[labels])
-    measured = [replace(line, kinds=tuple(kinds[line.number])) for line in measure(owner, of_lines, ink.darkness)]
+    kinds, sure = opinions(places, text, lines_of_cores[labels])
+    measured = [
+        replace(line, kinds=tuple(kinds[line.number]), text=float(sure[line.number]))
+        for line in measure(owner, of_lines, ink.darkness)
+    ]
     lines = without_pale([line for line in measured if is_large(line)])
     return Found(tuple(in_reading_order(lines)), owner, alone)
 
@@ -82,11 +87,16 @@ def assign(mask: Mask, labels: Labels, lines: Labels, heights: NDArray[np.float6
     return np.asarray(np.where(alone > 0, alone, near) * (mask > 0), np.int32), alone
 
 
-def kinds_of(places: Field, lines: Labels) -> NDArray[np.float64]:
-    """For each line the share of each label of what the map has on its cores, of shape (lines + 1, labels)."""
+def opinions(places: Field, text: Field, lines: Labels) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What the map has on the cores of each line, from 0 on: the share of each label, and the mean of *text*.
+
+    The shapes are (lines + 1, labels) and (lines + 1,).
+    """
     numbers = lines.ravel()
+    amount = np.maximum(np.bincount(numbers), 1)
     sums = np.stack([np.bincount(numbers, of_label.ravel()) for of_label in places], axis=1)
-    return np.asarray(sums / np.maximum(sums.sum(axis=1, keepdims=True), 1e-9), np.float64)
+    shares = sums / np.maximum(sums.sum(axis=1, keepdims=True), 1e-9)
+    return np.asarray(shares, np.float64), np.bincount(numbers, text.ravel()) / amount
 
 
 def larger(labels: Labels, mask: Mask) -> Labels:
@@ -136,11 +146,11 @@ def is_large(line: Line) -> bool:
 
 
 def without_pale(lines: list[Line]) -> list[Line]:
-    """Leave out what is much paler than most of the page's writing."""
+    """Leave out what is much paler than most of the page's writing, unless the map is certain of it."""
     if not lines:
         return []
     dark, ink = np.array([(line.darkness, line.ink) for line in lines]).T
     order = np.argsort(dark)
     shares = np.cumsum(ink[order])
     usual = dark[order][np.searchsorted(shares, shares[-1] / 2)]
-    return [line for line in lines if line.darkness > PALE * usual]
+    return [line for line in lines if line.darkness > PALE * usual or line.text >= CERTAIN]
