@@ -12,6 +12,7 @@ from contextlib import suppress
 
 import uvicorn
 
+from app import heap
 from app.config import read_settings
 from app.webservice import create_app
 from app.webservice.observing import JsonLines
@@ -27,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     read_arguments(arguments)
     settings = read_settings()
     start_logging()
+    heap.share_one_arena()
     app = create_app(settings, open_workers=open_workers)  # first, since its processes must not hold the port
     try:
         listener = listen(settings.host, settings.port)

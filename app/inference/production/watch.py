@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterable
 
+from app import heap
 from app.config import Settings
 from app.inference.production.live import OpenStore, Production, Store
 
@@ -37,11 +38,15 @@ class Watch:
         self._thread.join(STOP_SECONDS)
 
     def _run(self) -> None:
+        swaps = None
         while not self._stopped.is_set():
             for production in self._productions:
                 production.reconcile(self._open_store)
             self._settled.set()
             self._stopped.wait(self._seconds)
+            before, swaps = swaps, sum(production.swaps for production in self._productions)
+            if swaps != before:  # models were replaced, and by now hardly a request is still at an old one
+                heap.give_back()
 
 
 def open_registry(settings: Settings) -> OpenStore:
