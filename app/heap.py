@@ -1,6 +1,7 @@
 """Keeps the memory of a long-running process small, where its C library (glibc) lets a program say so.
 
-glibc keeps memory that was freed, in as many arenas as threads have run at the same time. Elsewhere nothing is done.
+glibc keeps memory that was freed, in as many arenas as threads have run at the same time. Where another C library has
+no such functions, nothing is done.
 """
 
 import ctypes
@@ -15,12 +16,16 @@ def share_one_arena() -> None:
     They wait for each other there no more than they do anyway: nearly all of what they take, they take with Python's
     lock in hand, and onnxruntime has arenas of its own.
     """
-    if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
-        mallopt(M_ARENA_MAX, 1)
+    call("mallopt", M_ARENA_MAX, 1)
 
 
 def give_back() -> None:
     """Give memory that nothing uses any more back to the system; takes some hundredths of a second."""
     gc.collect()
-    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
-        trim(0)
+    call("malloc_trim", 0)
+
+
+def call(name: str, *arguments: int) -> None:
+    """Call a function of the C library, where it has it."""
+    if function := getattr(ctypes.CDLL(None), name, None):
+        function(*arguments)

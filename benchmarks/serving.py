@@ -2,10 +2,11 @@
 
     python -m benchmarks.serving
     python -m benchmarks.serving --requests 64 --rounds 3 --workers 4
+    python -m benchmarks.serving --python ../as-installed/.venv/bin/python
 
 Starts the service itself, once with threads and once with processes that recognise, and the straightforward one of
-`baseline.py`, on free ports of 127.0.0.1 with the shipped model, and sends rendered lines. Needs no data, takes a few
-minutes, wants a machine that does nothing else.
+`baseline.py`, on free ports of 127.0.0.1 with the shipped model, and sends rendered lines and a drawn photograph. Needs
+no data, takes a few minutes, wants a machine that does nothing else.
 """
 
 import argparse
@@ -14,24 +15,28 @@ import statistics
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from http import HTTPStatus
 from time import perf_counter, process_time
 
+import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
 from app.config import APP
+from app.data.documents import draw_document
 from app.inference.recogniser import Recogniser
 from app.preprocess import read_image
 from app.tasks import DOCUMENT_TYPE
 from app.webservice.workers import processors
 from benchmarks.load import connect, exchange, rendered, request_of, send_all
-from benchmarks.started import Started, baseline, service, settle
+from benchmarks.started import PAUSE, Started, baseline, service, settle
 
 LINES = 64
-PHONE = (6000, 4000)
-GRAIN = 10.0  # deviation of its grey values, half of which is blended in
-REDUCED = (1500, 1000)  # what a decoder may give for a network that sees 64 x 512 pixels
+PHONE = (4284, 5712)  # pixels of a camera of 24 megapixels
+GRAIN, GRAIN_SHARE = 10.0, 0.2  # deviation of its grey values, and how much of it is blended in
+REDUCED = (1071, 1428)  # a quarter of its sides: what a decoder may give for a network that sees 64 x 512 pixels
 BUNDLE = APP / "inference" / "embedded" / DOCUMENT_TYPE.name
+REST_SECONDS = 10.0  # after which a service has given back what its start took
 _loaded: list[Recogniser] = []
 
 
@@ -86,11 +91,12 @@ def one_caller(ours: Started, images: Sequence[bytes], count: int) -> tuple[floa
 
 
 def phone_picture() -> bytes:
-    """A photograph of 24 megapixels with its grain, as a phone would send it."""
-    line = Image.open(io.BytesIO(rendered(1)[0])).convert("RGB").resize(PHONE, Image.Resampling.BICUBIC)
+    """A photograph of 24 megapixels of a handwritten note, with its grain, as a phone would send it."""
+    note, _, _ = draw_document(np.random.default_rng(5), "note", "test", photo=True)
+    sharp = note.resize(PHONE, Image.Resampling.BICUBIC)
     grain = Image.effect_noise(PHONE, GRAIN).convert("RGB")
     buffer = io.BytesIO()
-    Image.blend(line, grain, 0.5).save(buffer, "JPEG", quality=90)
+    Image.blend(sharp, grain, GRAIN_SHARE).save(buffer, "JPEG", quality=90)
     return buffer.getvalue()
 
 
@@ -106,6 +112,10 @@ def big_picture(ours: Started) -> float:
     picture = phone_picture()
     request, answers, decodes = request_of(picture), [], []
     with connect(ours.address) as connection:
+        status, body = exchange(connection, request)
+        if status != HTTPStatus.OK:
+            message = f"the photograph got {status}: {body.decode()}"
+            raise RuntimeError(message)
         for _ in range(9):
             answers.append(milliseconds(lambda: exchange(connection, request)))
             decodes.append(milliseconds(lambda: reduced(picture)))
@@ -122,10 +132,11 @@ def milliseconds(work: Callable[[], object]) -> float:
 def measure(options: argparse.Namespace) -> list[tuple[str, str, str]]:
     """All rows of the table: what, the figure, the goal."""
     images = rendered(LINES)
-    with service() as ours:
+    with service(options.python) as ours:
         settle(ours)
+        PAUSE.wait(REST_SECONDS)
         rest = ours.megabytes()  # before others are there, with whom it would share what it has of libraries
-        with service(PENPRESS_WORKERS=str(options.workers)) as processes, baseline() as theirs:
+        with service(options.python, PENPRESS_WORKERS=str(options.workers)) as processes, baseline() as theirs:
             settle(processes)
             share, other_share, multiple, gain, callers = throughputs((ours, processes, theirs), images, options)
             big = big_picture(ours)
@@ -165,6 +176,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=9, help="of the throughputs (default: %(default)s)")
     parser.add_argument(
         "--workers", type=int, default=processors(), help="processes to compare with (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--python",
+        default=sys.executable,
+        help="interpreter that runs the service, such as that of a copy in which only ./run_service.sh was run; it has "
+        "the packages of the service alone (default: this one)",
     )
     rows = measure(parser.parse_args(arguments))
     sys.stdout.write("| what | measured | goal |\n|---|---:|---:|\n")

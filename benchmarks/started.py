@@ -44,8 +44,8 @@ def megabytes_of(process: int) -> float:
 
 
 @contextmanager
-def service(**variables: str) -> Iterator[Started]:
-    """Start PenPress with the shipped model and an empty registry."""
+def service(python: str = sys.executable, **variables: str) -> Iterator[Started]:
+    """Start PenPress with the shipped model and an empty registry, with the packages of the interpreter *python*."""
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()
         own = {
@@ -55,7 +55,7 @@ def service(**variables: str) -> Iterator[Started]:
             "PENPRESS_BUNDLE_CACHE": f"{folder}/cache",
             "PENPRESS_PREDICTION_LOG": f"{folder}/predictions.log",
         }
-        with running(["app.main"], port, "/readyz", own | variables) as started:
+        with running([python, "-m", "app.main"], port, "/readyz", own | variables) as started:
             yield started
 
 
@@ -63,15 +63,14 @@ def service(**variables: str) -> Iterator[Started]:
 def baseline() -> Iterator[Started]:
     """Start the straightforward service."""
     port = free_port()
-    with running(["benchmarks.baseline", str(port)], port, "/openapi.json", {}) as started:
+    with running([sys.executable, "-m", "benchmarks.baseline", str(port)], port, "/openapi.json", {}) as started:
         yield started
 
 
 @contextmanager
-def running(module: list[str], port: int, path: str, variables: Mapping[str, str]) -> Iterator[Started]:
-    """Run a module as a process until the block ends, once *path* has answered 200."""
+def running(command: list[str], port: int, path: str, variables: Mapping[str, str]) -> Iterator[Started]:
+    """Run a command as a process until the block ends, once *path* has answered 200."""
     start, address = perf_counter(), ("127.0.0.1", port)
-    command = [sys.executable, "-m", *module]
     with subprocess.Popen(command, env=os.environ | dict(variables), stdout=subprocess.DEVNULL) as process:  # noqa: S603
         try:
             while not answers(address, path):

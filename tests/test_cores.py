@@ -10,7 +10,7 @@ from app.errors import BundleError
 from app.inference.recogniser import Recogniser
 from app.pages.analyse import agreed
 from app.pages.cores import find_cores, join
-from app.pages.segment import kinds_of
+from app.pages.segment import opinions
 from app.tasks import PAGE_TEXT, Prediction
 from tests.bundles import make_bundle
 from tests.pages import draw_page, locate, shipped
@@ -69,7 +69,9 @@ def test_the_map_tells_what_a_line_is() -> None:
     places[0, :2], places[1, :2] = 0.6, 0.2
     lines = np.zeros((4, 4), np.int32)
     lines[:2] = 1
-    assert kinds_of(places, lines)[1].tolist() == pytest.approx([0.75, 0.25])
+    shares, sure = opinions(places, places.max(axis=0), lines)
+    assert shares[1].tolist() == pytest.approx([0.75, 0.25])
+    assert sure[1] == pytest.approx(0.6)
 
 
 @pytest.mark.parametrize(

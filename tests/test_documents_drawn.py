@@ -132,18 +132,22 @@ def test_what_is_no_text_is_no_line() -> None:
 
 
 def test_marks_are_left_where_nothing_else_is(cuttings: Cuttings) -> None:
-    """Half of the sheets get one to four, in ink and in pencil; each is a handwritten line, and none crosses print."""
-    tools, marked = set(), 0
+    """Half of the sheets get one to four, in ink and in pencil; all are handwritten lines, hardly any crosses print."""
+    tools, marked, count, crossed = set(), 0, 0, 0
     for seed in range(40):
         sheet = Sheet(np.random.default_rng(seed), (900, 1200), "train")
         sheet.write(sheet.hand("printed", 20, 20), "some printed words", 100, 600)
         leave_marks(sheet, cuttings if seed % 2 else None)
         (left, top, right, bottom), marks = sheet.lines[0].box, sheet.lines[1:]
+        crossed += sum(
+            mark.box[0] < right and mark.box[2] > left and mark.box[1] < bottom and mark.box[3] > top for mark in marks
+        )
+        count += len(marks)
         marked += bool(marks)
         tools |= {line.tool for line in marks}
         assert {line.label for line in marks} <= {"handwritten"}
-        assert not any(sheet.ink[tool][top:bottom, left:right].mean() > 0.1 for tool in ("pencil", "handwritten"))
     assert 10 < marked < 30
+    assert crossed <= 0.02 * count
     assert tools == {"pencil", "handwritten"}
 
 

@@ -19,6 +19,7 @@ from app.pages.overlay import overlay
 from app.pages.page_xml import NAMESPACE as PAGE
 from app.pages.page_xml import to_page_xml
 from app.pages.segment import Found, Line, without_pale
+from app.pages.upright import put_right
 from app.tasks import Prediction
 from tests.pages import LABELS, as_pdf, as_tiff, by_colour, draw_page, locate
 
@@ -106,6 +107,12 @@ def test_pencil_is_told_from_writing_that_shows_through(darkness: float, text: f
     usual = [Line((0, top, 400, top + 30), 10.0, 3000, 100.0, top) for top in (0, 40, 80)]
     pale = Line((0, 200, 200, 230), 10.0, 900, darkness, 200, text=text)
     assert without_pale([*usual, pale]) == (usual + [pale] * kept)
+
+
+def test_lines_know_how_sure_the_map_is_of_them() -> None:
+    """Every line of a plain page has the map's mean probability of text, which is high."""
+    lines = put_right(draw_page(), locate).found.lines
+    assert all(0.65 < line.text <= 1 for line in lines)
 
 
 def test_half_and_half_is_no_certain_answer() -> None:

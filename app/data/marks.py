@@ -44,8 +44,8 @@ def short(random: Random) -> str:
 def sign(scribe: Scribe, text: str) -> None:
     """Write *text* where there is room for it."""
     sheet, size = scribe.sheet, scribe.size
-    if place := free_place(sheet, (size * 0.75 * len(text), size * 2.2)):
-        sheet.write(scribe.font, text, place[0], place[1] + size * 1.6, sheet.size[0] - place[0])
+    if place := free_place(sheet, (size * 1.3 * len(text), size * 3.5)):
+        sheet.write(scribe.font, text, place[0], place[1] + size * 2.4, sheet.size[0] - place[0])
 
 
 def note(scribe: Scribe) -> None:
@@ -58,7 +58,7 @@ def note(scribe: Scribe) -> None:
 
 
 def free_place(sheet: Sheet, room: tuple[float, float]) -> tuple[float, float] | None:
-    """The left upper corner of some free room of (width, height), near the edge of the sheet as often as not."""
+    """The left upper corner of some free room of (width, height), at head or foot of the sheet as often as not."""
     random, (width, height) = sheet.random, sheet.size
     boxes = np.array([line.box for line in sheet.lines] or [(0, 0, 0, 0)])
     for _ in range(TRIES):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from app.pages.cores import Field
+from app.pages.cores import Field, find_cores
 from app.pages.ink import Grey, Mask, ink_of, ink_of_text, without_faint_rules
 from app.pages.orientation import STRAIGHT, Direction, direction_of, is_upside_down, skew_of
 from app.pages.segment import Found, find_lines
@@ -20,8 +20,7 @@ LARGEST_WRITING = 12.0  # pages are shrunk further when their writing is larger;
 SMALLEST_WRITING = 4.5  # and enlarged when it is smaller, at most so many times, to so many pixels of the longer side:
 MOST_ENLARGED, LARGEST_SIDE = 2.0, 2400
 USUAL_WRITING = 6.0
-LIKELY, LEAST_AREA = 0.5, 8  # probability of text; places of it that are no speck
-FEW = 20  # letters on a page may be due to its direction
+HARDLY_ANY, SOME = 6, 20  # letters: fewer may be due to the direction of the page; so many are no chance in another
 MORE, CLEARLY = 1.4, 2.0  # times as many letters must a look show at another size, or in another direction
 CHANCE, REACH = 0.2, 13  # probability of text; places around it that may have ink of it
 Matrix = NDArray[np.float64]
@@ -56,10 +55,8 @@ class View:
 
         A column of short lines that lies on its side is seen as one long line of large letters: few.
         """
-        text = (self.places.max(axis=0) > LIKELY).astype(np.uint8)
-        stats = cv2.connectedComponentsWithStats(text, connectivity=4)[2][1:]
-        width, area = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_AREA]
-        return float((width.astype(np.float64) ** 2 / area)[area >= LEAST_AREA].sum())
+        _, cores = find_cores(np.asarray(self.places.max(axis=0), np.float32))
+        return sum((core.right - core.left) / core.height for core in cores)
 
 
 class Looks:
@@ -100,9 +97,9 @@ def put_right(image: Image.Image, locate: Locate) -> Upright:
     if view.pixels is not looks.pixels():
         ink = ink_of(grey_of(view.pixels))
     found = find_lines(without_faint_rules(ink), view.places)
-    if view.letters < FEW or view.direction.lies_down or not found.lines:
+    if view.letters < HARDLY_ANY or view.direction.lies_down or not found.lines:  # most that are sent stand upright
         best = view_by_map(looks, view)
-        if best.letters >= FEW and (best is not view or not found.lines):
+        if best.letters >= SOME and (best is not view or not found.lines):
             view, ink = best, ink_of_text(grey_of(best.pixels), around(best))
             found = find_lines(without_faint_rules(ink), view.places)
     if is_upside_down(found):
@@ -128,9 +125,11 @@ def view_by_map(looks: Looks, view: View) -> View:
     The ink may tell a wrong direction: a rough desk has more of it than a faint sheet on it.
     """
     level = [looks.at(1.0, replace(view.direction, lies_down=lies, skew=0.0)) for lies in (False, True)]
-    best = max(level, key=attrgetter("letters"))
+    best = max((view, *level), key=attrgetter("letters"))
+    if best is view or best.letters < SOME:
+        return view
     skew = skew_of((best.places.max(axis=0) * 255).astype(np.uint8))
-    if best.letters >= FEW and abs(skew) >= STRAIGHT:
+    if abs(skew) >= STRAIGHT:
         best = max(best, looks.at(1.0, replace(best.direction, skew=skew)), key=attrgetter("letters"))
     return best if best.letters > CLEARLY * view.letters else view
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from io import BufferedRWPair
 from traceback import format_exc
 
+from app import heap
 from app.errors import BundleError, PenPressError
 from app.inference.production import Live, Place, Production, open_live
 from app.stopwatch import around_stages
@@ -64,7 +65,10 @@ class Twin(Service):
             return super().live_of(task)  # which says what is missing, for nothing was live when this process began
         if live is None or live.place != place:
             try:
+                replaced = task in self._opened
                 live = self._opened[task] = open_live(place, self.productions[task].task, self.settings)
+                if replaced:
+                    heap.give_back()
             except BundleError as error:
                 raise OutdatedError(str(error)) from error
         return live

@@ -38,15 +38,15 @@ class Watch:
         self._thread.join(STOP_SECONDS)
 
     def _run(self) -> None:
-        swaps = None
+        swaps = -1
         while not self._stopped.is_set():
             for production in self._productions:
                 production.reconcile(self._open_store)
             self._settled.set()
             self._stopped.wait(self._seconds)
             before, swaps = swaps, sum(production.swaps for production in self._productions)
-            if swaps != before:  # models were replaced, and by now hardly a request is still at an old one
-                heap.give_back()
+            if swaps != before and not self._stopped.is_set():
+                heap.give_back()  # what the start took, or models that by now hardly a request is still at
 
 
 def open_registry(settings: Settings) -> OpenStore:
