@@ -5,7 +5,6 @@ no such functions, nothing is done.
 """
 
 import ctypes
-import gc
 
 M_ARENA_MAX = -8  # of malloc.h
 
@@ -20,8 +19,11 @@ def share_one_arena() -> None:
 
 
 def give_back() -> None:
-    """Give memory that nothing uses any more back to the system; takes some hundredths of a second."""
-    gc.collect()
+    """Give memory that nothing uses any more back to the system; takes a few milliseconds.
+
+    What refers to itself is left to the collector: to run it here would hold up all answers for a fifth of a second, and
+    found next to nothing.
+    """
     call("malloc_trim", 0)
 
 
