@@ -21,8 +21,8 @@ def share_one_arena() -> None:
 def give_back() -> None:
     """Give memory that nothing uses any more back to the system; takes a few milliseconds.
 
-    What refers to itself is left to the collector: to run it here would hold up all answers for a fifth of a second, and
-    found next to nothing.
+    What refers to itself is left to the collector: to run it here would hold up all answers for a fifth of a second,
+    and finds next to nothing.
     """
     call("malloc_trim", 0)
 
