@@ -79,7 +79,7 @@ def test_turned_pages_are_put_right(turn: int | None, degrees: int) -> None:
         assert (line.box[2] - line.box[0] > line.box[3] - line.box[1]) == (degrees in {0, 180})
 
 
-@pytest.mark.parametrize("degrees", [-13.0, -4.0, 6.0, 14.0])
+@pytest.mark.parametrize("degrees", [-13.0, -4.0, -1.2, 1.2, 6.0, 14.0])
 def test_skew_is_put_right(degrees: float) -> None:
     """The skew is told to half a degree, and every line is found once."""
     image = draw_page().rotate(degrees, Image.Resampling.BICUBIC, expand=True, fillcolor=(238, 230, 214))

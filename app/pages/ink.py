@@ -44,6 +44,13 @@ class Ink:
     mask: Mask
     darkness: Grey
 
+    def turned(self, matrix: NDArray[np.float64], shape: tuple[int, int]) -> "Ink":
+        """The same after *matrix* (3 x 3), on a page of *shape* (height, width)."""
+        mask = cv2.warpAffine(self.mask, matrix[:2], shape[::-1], flags=cv2.INTER_NEAREST)
+        return Ink(
+            np.asarray(mask, np.uint8), np.asarray(cv2.warpAffine(self.darkness, matrix[:2], shape[::-1]), np.uint8)
+        )
+
     def upside_down(self) -> "Ink":
         """The same after the page is turned by half."""
         mask, darkness = (np.ascontiguousarray(plane[::-1, ::-1]) for plane in (self.mask, self.darkness))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.pages.cores import Field, find_cores
-from app.pages.ink import Grey, Mask, ink_of, ink_of_text, without_faint_rules
+from app.pages.ink import Grey, Ink, Mask, ink_of, ink_of_text, without_faint_rules
 from app.pages.orientation import STRAIGHT, Direction, direction_of, is_upside_down, skew_of
 from app.pages.segment import Found, find_lines
 from app.tasks import PLACE, Locate
@@ -21,6 +21,7 @@ SMALLEST_WRITING = 4.5  # and enlarged when it is smaller, at most so many times
 MOST_ENLARGED, LARGEST_SIDE = 2.0, 2400
 USUAL_WRITING = 6.0
 HARDLY_ANY, SOME = 6, 20  # letters: fewer may be due to the direction of the page; so many are no chance in another
+SLIGHT = 2.0  # degrees
 MORE, CLEARLY = 1.4, 2.0  # times as many letters must a look show at another size, or in another direction
 CHANCE, REACH = 0.2, 13  # probability of text; places around it that may have ink of it
 Matrix = NDArray[np.float64]
@@ -42,8 +43,12 @@ class Upright:
 
 @dataclass(frozen=True)
 class View:
-    """A page turned as *direction* says: its pixels (RGB), the matrix that led there from the upload's, its map."""
+    """A page turned as *direction* says: its pixels (RGB), the matrix that led there from the upload's, its map.
 
+    It is *factor* times as large as the working size.
+    """
+
+    factor: float
     direction: Direction
     pixels: NDArray[np.uint8]
     forth: Matrix
@@ -86,7 +91,7 @@ class Looks:
         forth = turning(direction, pixels.shape[1], pixels.shape[0])
         turned = warped(pixels, forth) if direction.lies_down or direction.skew else pixels
         scale = self._scale * factor
-        return View(direction, turned, forth @ np.diag([scale, scale, 1.0]), self._locate(grey_of(turned)))
+        return View(factor, direction, turned, forth @ np.diag([scale, scale, 1.0]), self._locate(grey_of(turned)))
 
 
 def put_right(image: Image.Image, locate: Locate) -> Upright:
@@ -94,8 +99,7 @@ def put_right(image: Image.Image, locate: Locate) -> Upright:
     looks = Looks(image, locate)
     ink = ink_of(grey_of(looks.pixels()))
     view = view_by_ink(looks, direction_of(ink.mask))
-    if view.pixels is not looks.pixels():
-        ink = ink_of(grey_of(view.pixels))
+    ink = ink_in(view, looks, ink)
     found = find_lines(without_faint_rules(ink), view.places)
     if view.letters < HARDLY_ANY or view.direction.lies_down or not found.lines:  # most that are sent stand upright
         best = view_by_map(looks, view)
@@ -117,6 +121,19 @@ def view_by_ink(looks: Looks, direction: Direction) -> View:
         return view
     whole_size = looks.at(1.0, direction)
     return whole_size if whole_size.letters > MORE * view.letters else view
+
+
+def ink_in(view: View, looks: Looks, ink: Ink) -> Ink:
+    """The ink of a view: *ink*, that of the page as it lies, turned with it where it turns but little; else found anew.
+
+    Of a page that slopes more, rules drawn on it would not have been told from writing.
+    """
+    if view.pixels is looks.pixels():
+        return ink
+    if view.factor != 1 or view.direction.lies_down or abs(view.direction.skew) > SLIGHT:
+        return ink_of(grey_of(view.pixels))
+    height, width = ink.mask.shape
+    return ink.turned(turning(view.direction, width, height), view.pixels.shape[:2])
 
 
 def view_by_map(looks: Looks, view: View) -> View:
@@ -146,7 +163,7 @@ def upside_down(view: View, locate: Locate) -> View:
     height, width = view.pixels.shape[:2]
     forth = np.array([[-1, 0, width], [0, -1, height], [0, 0, 1.0]]) @ view.forth
     pixels = np.ascontiguousarray(view.pixels[::-1, ::-1])
-    return View(replace(view.direction, turned=True), pixels, forth, locate(grey_of(pixels)))
+    return View(view.factor, replace(view.direction, turned=True), pixels, forth, locate(grey_of(pixels)))
 
 
 def suiting(sigma: float, side: int) -> float:
