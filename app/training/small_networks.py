@@ -13,6 +13,7 @@ from torch import nn
 from app.preprocess import ImageSpec
 
 HIDDEN = 128
+DROPPED = 0.3  # share of the features that an image is learnt without
 
 
 def perceptron(spec: ImageSpec) -> nn.Module:
@@ -31,6 +32,37 @@ def plain(spec: ImageSpec, widths: Sequence[int] = (32, 64, 128, 256)) -> nn.Mod
     return nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
+def paired(spec: ImageSpec, widths: Sequence[int] = (32, 64, 128, 192)) -> nn.Module:
+    """Pairs of convolutions, each at half the size of the pair before; where on the field a feature is, is kept.
+
+    After K. Simonyan and A. Zisserman, Very deep convolutional networks for large-scale image recognition, 2015.
+    """
+    stages: list[nn.Module] = []
+    before = spec.channels
+    for after in widths:
+        if stages:
+            stages.append(nn.MaxPool2d(2, ceil_mode=True))
+        stages += [convolution(before, after), nn.ReLU(), convolution(after, after), nn.ReLU()]
+        before = after
+    return nn.Sequential(*stages, nn.Flatten(), nn.Dropout(DROPPED))
+
+
+def strided(spec: ImageSpec, widths: Sequence[int] = (32, 64), hidden: int = 128) -> nn.Module:
+    """Threes of convolutions, the third with a stride, then a layer that sees every place: few weights, made for digits.
+
+    After C. Deotte, 25 million images! [0.99757] MNIST, 2018.
+    """
+    stages: list[nn.Module] = []
+    before = spec.channels
+    for width in widths:
+        stages += [convolution(before, width), nn.ReLU(), convolution(width, width), nn.ReLU()]
+        stages += [convolution(width, width, stride=2, size=5), nn.ReLU(), nn.Dropout(DROPPED)]
+        before = width
+    height, width = (-(-side // 2 ** len(widths)) for side in (spec.height, spec.width or 4 * spec.height))
+    dense = [nn.Linear(before * height * width, hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU()]
+    return nn.Sequential(*stages, nn.Flatten(), *dense, nn.Dropout(DROPPED))
+
+
 def residual(spec: ImageSpec, widths: Sequence[int], blocks: int) -> nn.Module:
     """A compact residual network: a stage of *blocks* for each width, each but the first at half the size."""
     stages: list[nn.Module] = [nn.Sequential(convolution(spec.channels, widths[0]), nn.ReLU())]
@@ -39,7 +71,7 @@ def residual(spec: ImageSpec, widths: Sequence[int], blocks: int) -> nn.Module:
         for block in range(blocks):
             stages.append(Residual(before, after, stride=2 if number and not block else 1))
             before = after
-    return nn.Sequential(*stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.3))
+    return nn.Sequential(*stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(DROPPED))
 
 
 def resnet18_small(spec: ImageSpec) -> nn.Module:
@@ -78,6 +110,8 @@ class Residual(nn.Module):
 SMALL: dict[str, Callable[[ImageSpec], nn.Module]] = {
     "perceptron": perceptron,
     "plain": plain,
+    "paired": paired,
+    "strided": strided,
     "residual": partial(residual, widths=(32, 64, 128), blocks=1),
     "residual_wide": partial(residual, widths=(48, 96, 192), blocks=1),
     "resnet18_small": resnet18_small,
