@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +19,15 @@ FONT = APP / "data" / "fonts" / "print" / "arimo-bold.woff"
 RED = (150, 20, 20)
 
 
-def draw_page(lines: int = 12, size: tuple[int, int] = (1000, 1300), red: Sequence[int] = ()) -> Image.Image:
+def draw_page(
+    lines: int = 12, size: tuple[int, int] = (1000, 1300), red: Sequence[int] = (), text: str = TEXT, font: Path = FONT
+) -> Image.Image:
     """A page of black lines on tinted paper; those whose number is in *red* are in red ink."""
     page = Image.new("RGB", size, (238, 230, 214))
     draw = ImageDraw.Draw(page)
-    font = ImageFont.truetype(FONT, 24)
+    face = ImageFont.truetype(font, 24)
     for number in range(lines):
-        draw.text((100, 120 + number * 70), TEXT[: 62 - number], RED if number in red else (20, 20, 25), font)
+        draw.text((100, 120 + number * 70), text[: 62 - number], RED if number in red else (20, 20, 25), face)
     return page
 
 

@@ -6,18 +6,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from app.data import archive
 from app.data.camera import capture, moved
 from app.data.cuttings import Cuttings
-from app.data.documents import KINDS, SIGNED, draw_document, main
+from app.data.documents import Real, draw_document, main
 from app.data.marks import free_place, leave_marks
+from app.data.present_day import KINDS, SIGNED
 from app.data.scribe import Scribe
 from app.data.sheet import Sheet, coloured
 from app.pages.judge import read_samples
 from tests.lines import write_lines
+from tests.test_strokes import drawn
 
-CLASSES = {"form": "mixed", "note": "handwritten", "sticky": "handwritten"}
+CLASSES = {"form": "mixed", "table": "mixed", "note": "handwritten", "sticky": "handwritten"}
 
 
 @pytest.fixture(name="lines", scope="module")
@@ -110,7 +113,8 @@ def test_pages_are_composed_of_the_lines_of_a_data_set(cuttings: Cuttings) -> No
     assert sheet.ink["handwritten"][line.box[1] : line.box[3], line.box[0] : line.box[2]].mean() > 0.3
     assert np.mean([y for _, y in line.core]) == pytest.approx(294, abs=2)
     first, second = (
-        draw_document(np.random.default_rng(3), "annotated", "train", photo=False, cuttings=cuttings) for _ in range(2)
+        draw_document(np.random.default_rng(3), "annotated", "train", photo=False, real=Real(cuttings))
+        for _ in range(2)
     )
     assert first[0].tobytes() == second[0].tobytes()
     assert first[2] == second[2]
@@ -181,3 +185,29 @@ def test_composed_pages_are_for_training(lines: Path, tmp_path: Path) -> None:
     for page in pages:
         assert page["lines"]
         assert all(len(line["core"]) >= 4 for line in page["lines"])
+
+
+def test_pens_write_with_the_letters_of_people() -> None:
+    """Most pens of a sheet that knows people's letters use those of one person, some in capitals; no press does."""
+    letters = {letter: [Image.fromarray(drawn())] for letter in "abcdefghijklmnop0123456789"}
+    sheet = Sheet(np.random.default_rng(0), (900, 1200), "train", hands=[letters])
+    pens = [sheet.hand("handwritten", 10, 14) for _ in range(60)]
+    lettered = [pen for pen in pens if pen.glyphs is letters]
+    assert 24 < len(lettered) < 50
+    assert 3 < sum(pen.capitals for pen in lettered) < len(lettered) / 2
+    assert sheet.hand("printed", 10, 14).glyphs is None
+    sheet.write(lettered[0], "abc 123", 100, 600)
+    (line,) = sheet.lines
+    assert line.label == "handwritten"
+    assert sheet.ink["handwritten"][line.box[1] : line.box[3], line.box[0] : line.box[2]].max() > 0.5
+
+
+def test_a_table_is_printed_and_filled_in() -> None:
+    """Its head is printed, most of its cells are handwritten, and some of these hold no more than a figure."""
+    kinds, narrow = set(), 0
+    for seed in range(6):
+        _, label, lines = draw_document(np.random.default_rng(seed), "table", "train", photo=False)
+        kinds.add(label)
+        narrow += sum(line.box[2] - line.box[0] < 30 for line in lines if line.label == "handwritten")
+    assert kinds == {"mixed"}
+    assert narrow > 5

@@ -18,8 +18,15 @@ from app.training.model import build_network, count_parameters, has_maps
 from app.training.small_networks import SMALL
 from tests.test_strokes import drawn
 
-LIMITS = {"perceptron": 0.11e6, "plain": 0.45e6, "paired": 0.95e6, "strided": 0.6e6, "residual": 0.75e6}
-LIMITS |= {"residual_wide": 1.25e6, "resnet18_small": 12e6}
+LIMITS = {
+    "perceptron": 0.11e6,
+    "plain": 0.45e6,
+    "paired": 0.95e6,
+    "strided": 0.6e6,
+    "residual": 0.75e6,
+    "residual_wide": 1.25e6,
+    "resnet18_small": 12e6,
+}
 
 
 @pytest.mark.parametrize("architecture", SMALL)

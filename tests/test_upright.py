@@ -1,5 +1,8 @@
 """Pages whose ink tells a wrong direction, since what they lie on is rougher than their writing."""
 
+from pathlib import Path
+
+import matplotlib as mpl
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,6 +10,9 @@ from PIL import Image
 from app.data.documents import draw_document
 from app.pages.upright import put_right
 from tests.pages import draw_page, locate
+
+HEBREW = "ציוני דרך חשובים השפיעו על התפתחות האות העברית המודרנית"
+MANY_SCRIPTS = Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
 
 
 def on_a_desk(page: Image.Image, roughness: float) -> Image.Image:
@@ -60,3 +66,28 @@ def test_a_page_that_shows_text_at_once_is_looked_at_once() -> None:
 
     put_right(draw_page(12), counted)
     assert len(looks) == 1
+
+
+def test_letters_of_another_script_do_not_turn_a_page_over() -> None:
+    """More of Hebrew reaches below the line than above; the map is much surer of the page as it stands."""
+    page = draw_page(14, text=HEBREW, font=MANY_SCRIPTS)
+    assert put_right(page, locate).orientation == 0
+
+
+def test_latin_on_its_head_is_turned_over() -> None:
+    """The map has no say where it is as sure of both."""
+    assert put_right(draw_page(12).transpose(Image.Transpose.ROTATE_180), locate).orientation == 180
+
+
+@pytest.mark.parametrize("turn", [None, Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180])
+def test_lines_of_a_large_upload_are_cut_out_in_full(turn: Image.Transpose | None) -> None:
+    """A low line has as many pixels as in the upload, upright, and shows what it shows on the page as it is read."""
+    page = draw_page(12).resize((3000, 3900), Image.Resampling.BICUBIC)
+    upright = put_right(page if turn is None else page.transpose(turn), locate)
+    left, top, right, bottom = box = upright.found.lines[0].box
+    crop = upright.cut(box)
+    scale = 3900 / 1600
+    assert crop.shape[:2] == pytest.approx((scale * (bottom - top), scale * (right - left)), abs=1)
+    small = np.asarray(Image.fromarray(crop).resize((right - left, bottom - top), Image.Resampling.BOX)).astype(int)
+    assert np.abs(small - upright.pixels[top:bottom, left:right]).mean() < 12
+    assert upright.cut((0, 0, 400, 200)).shape == (200, 400, 3)

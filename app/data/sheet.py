@@ -14,22 +14,28 @@ from numpy.typing import NDArray
 
 from app.data import paper
 from app.data.camera import Box, Colour, Matrix, moved, moved_points
-from app.data.drawing import UNIT, draw_font, draw_set, fonts_of, stamp
+from app.data.drawing import UNIT, Glyphs, draw_font, draw_glyphs, draw_set, fonts_of, stamp
 from app.data.paper import Plane, Random
 
 TOOLS = {"handwritten": paper.PEN, "printed": paper.PRESS, "pencil": paper.PENCIL}
+LETTERED, CAPITALS = 0.6, 0.3  # of pens write with real letters where there are any; of these in capitals alone
 INKED = 0.3  # coverage of what is ink, not its soft edge
 Points = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
 class Hand:
-    """A pen or a press: its class, its font, the height of an x in pixels, and which of the tools it is."""
+    """A pen or a press: its class, its font, the height of an x in pixels, and which of the tools it is.
+
+    With `glyphs`, the letters that somebody wrote, it uses these instead of the font.
+    """
 
     label: str
     font: Path
     size: float
     tool: str
+    glyphs: Glyphs | None = None
+    capitals: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,7 @@ class Sheet:
     split: str
     colour: Colour | None = None
     print_colour: Colour | None = None
+    hands: Sequence[Glyphs] = ()
     ink: dict[str, Plane] = field(init=False)
     rules: Plane = field(init=False)
     pictures: Plane = field(init=False)
@@ -74,8 +81,12 @@ class Sheet:
 
     def hand(self, label: str, low: float, high: float) -> Hand:
         """Take up a pen or a press; an x is between *low* and *high* pixels high."""
-        fonts = fonts_of(label, self.split)
-        return Hand(label, fonts[int(self.random.integers(len(fonts)))], self.random.uniform(low, high), tool=label)
+        fonts, random = fonts_of(label, self.split), self.random
+        hand = Hand(label, fonts[int(random.integers(len(fonts)))], random.uniform(low, high), tool=label)
+        if label != "handwritten" or not self.hands or random.random() >= LETTERED:
+            return hand
+        glyphs = self.hands[int(random.integers(len(self.hands)))]
+        return replace(hand, glyphs=glyphs, capitals=random.random() < CAPITALS)
 
     def rule(self, start: tuple[float, float], end: tuple[float, float], thick: int = 1) -> None:
         """Draw a rule between two points."""
@@ -88,7 +99,7 @@ class Sheet:
         room = self.size[0] * 0.93 - left if room is None else room
         plane = self.draw(hand, text)
         while plane[0].shape[1] > room and " " in text:
-            text = text[: round(len(text) * min(0.95, room / plane[0].shape[1]))].rsplit(" ", 1)[0]
+            text = text[: max(1, round(len(text) * min(0.95, room / plane[0].shape[1])))].rsplit(" ", 1)[0]
             plane = self.draw(hand, text)
         coverage, row = plane
         width = coverage.shape[1]
@@ -110,7 +121,9 @@ class Sheet:
     def draw(self, hand: Hand, text: str) -> tuple[Plane, float]:
         """The coverage of *text* in the size of the hand, without empty columns, and the row of its baseline."""
         if hand.label == "handwritten":
-            plane, base = draw_font(self.random, text, hand.font)
+            text = text.upper() if hand.capitals else text
+            drawn = draw_glyphs(self.random, text, hand.glyphs) if hand.glyphs else None
+            plane, base = drawn or draw_font(self.random, text, hand.font)
             plane = paper.warp(plane, self.random, UNIT, self.random.uniform(0.01, 0.04), self.random.normal(0, 0.008))
         else:
             plane, base = draw_set(text, hand.font)

@@ -13,10 +13,8 @@ import argparse
 import hashlib
 import io
 import sys
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -24,19 +22,18 @@ from tqdm import tqdm
 
 from app.config import read_settings
 from app.data import paper
-from app.data.drawing import LEAST_GLYPHS, UNIT, Glyphs, Line, draw_font, draw_glyphs, family, fonts_of, stamp
-from app.data.manifest import SPLITS, Sample, split_of, summary, write_manifest
+from app.data.drawing import UNIT, Glyphs, Line, draw_font, draw_glyphs, family, fonts_of, stamp
+from app.data.hands import Hands, read_hands
+from app.data.manifest import Sample, split_of, summary, write_manifest
 from app.data.texts import make_text
-from app.errors import DataError, PenPressError
+from app.errors import PenPressError
 
 Random = np.random.Generator
 Draw = Callable[[Random, str], Line]
-Hands = dict[str, dict[str, list[Image.Image]]]
 LONGEST = 60  # characters in a line
 INKS = {"handwritten": paper.PEN, "printed": paper.PRESS}
 WOBBLE = {"handwritten": (0.02, 0.075), "printed": (0.0, 0.012)}
 NEIGHBOUR, FOREIGN_NEIGHBOUR = 0.6, 0.12
-HAND_SIZE = 250
 
 
 def render_line(random: Random, label: str, font: Path | None = None) -> Image.Image:
@@ -150,34 +147,6 @@ def _store(directory: Path, image: Image.Image, split: str, label: str, names: t
     (directory / path).write_bytes(buffer.getvalue())
     digest = hashlib.sha256(buffer.getvalue()).hexdigest()
     return Sample(path.as_posix(), label, split, names[1], names[2], "", "", digest)
-
-
-def read_hands(folder: Path) -> dict[str, Hands]:
-    """Read single characters from the parquet files in *folder*, by split, hand and character; raises DataError.
-
-    Rows without a writer are bundled, in their order, to hands of 250 characters of one source.
-    """
-    hands: dict[str, Hands] = {}
-    for split in SPLITS:
-        found: Hands = defaultdict(lambda: defaultdict(list))
-        nameless: Counter[str] = Counter()
-        for row in _parquet_rows(folder, split):
-            hand = row["writer"] or f"{row['source']}-{nameless[row['source']] // HAND_SIZE:03d}"
-            nameless[row["source"]] += 1
-            found[hand][row["label"]].append(Image.open(io.BytesIO(row["image"]["bytes"])))
-        hands[split] = {name: hand for name, hand in found.items() if sum(map(str.isalnum, hand)) >= LEAST_GLYPHS}
-    if not any(hands.values()):
-        message = f"no characters in {folder}; expected train.parquet and so on with image, label, source, writer"
-        raise DataError(message)
-    return hands
-
-
-def _parquet_rows(folder: Path, split: str) -> Iterator[dict[str, Any]]:
-    """Yield the rows of all parquet files of a split."""
-    import pyarrow.parquet  # noqa: PLC0415  only this way of use needs it
-
-    for file in sorted(folder.glob(f"*{split}*.parquet")):
-        yield from pyarrow.parquet.read_table(file, columns=["image", "label", "source", "writer"]).to_pylist()
 
 
 def main(arguments: list[str] | None = None) -> int:

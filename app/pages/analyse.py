@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from app.pages.segment import Box, Found, Line
@@ -63,7 +62,7 @@ def analyse(image: Image.Image, predict: Predict, locate: Locate, labels: Sequen
 
 def recognise_lines(upright: Upright, size: tuple[int, int], predict: Predict, labels: Sequence[str]) -> Page:
     """Recognise the lines of a page that was put right; *size* is that of the upload."""
-    crops = [crop_of(upright.pixels, line.box) for line in upright.found.lines]
+    crops = [crop_of(upright, line.box) for line in upright.found.lines]
     predictions = predict(crops) if crops else []
     lines = tuple(
         page_line(line, agreed(prediction, line.kinds), upright, size)
@@ -88,11 +87,12 @@ def agreed(prediction: Prediction, kinds: Sequence[float]) -> Prediction:
     return Prediction(label, confidence, probabilities, bool(reasons), reasons)
 
 
-def crop_of(pixels: NDArray[np.uint8], box: Box) -> Image.Image:
+def crop_of(upright: Upright, box: Box) -> Image.Image:
     """Cut out a box with a margin."""
     margin = round(MARGIN * (box[3] - box[1]))
+    height, width = upright.pixels.shape[:2]
     left, top = max(0, box[0] - margin), max(0, box[1] - margin)
-    return Image.fromarray(pixels[top : box[3] + margin, left : box[2] + margin])
+    return Image.fromarray(upright.cut((left, top, min(width, box[2] + margin), min(height, box[3] + margin))))
 
 
 def page_line(line: Line, prediction: Prediction, upright: Upright, size: tuple[int, int]) -> PageLine:

@@ -12,7 +12,7 @@ from PIL import Image
 from app.pages.cores import Field, find_cores
 from app.pages.ink import Grey, Ink, Mask, ink_of, ink_of_text, without_faint_rules
 from app.pages.orientation import STRAIGHT, Direction, direction_of, is_upside_down, skew_of
-from app.pages.segment import Found, find_lines
+from app.pages.segment import Box, Found, find_lines
 from app.tasks import PLACE, Locate
 
 SIDE = 1600  # pixels of the longer side on which a page is read
@@ -23,22 +23,38 @@ USUAL_WRITING = 6.0
 HARDLY_ANY, SOME = 6, 20  # letters: fewer may be due to the direction of the page; so many are no chance in another
 SLIGHT = 2.0  # degrees
 MORE, CLEARLY = 1.4, 2.0  # times as many letters must a look show at another size, or in another direction
+ENOUGH, HARDLY_FINER = (
+    64,
+    1.1,
+)  # pixels of height of a line that the recogniser can use; times as fine as the page is read
+EVEN, AS_CERTAIN = 0.5, 0.9  # probability; times as certain must the map be of a page that letters say is upside down
 CHANCE, REACH = 0.2, 13  # probability of text; places around it that may have ink of it
+MIDDLE = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]])  # from corners of pixels to their middles
 Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Upright:
-    """A page put right: its pixels (RGB), the lines on it, and the matrix that leads back to the upload's pixels.
+    """A page put right: its pixels (RGB), the lines on it, and the matrix that leads back to the pixels of the upload.
 
     `orientation` is the quarter turns, in degrees counterclockwise, that put it right; `skew` what was left of it.
     """
 
+    upload: NDArray[np.uint8]
     pixels: NDArray[np.uint8]
     found: Found
     back: Matrix
     orientation: int
     skew: float
+
+    def cut(self, box: Box) -> NDArray[np.uint8]:
+        """Cut out a box of the page; where that would be low, with as many pixels as the upload has."""
+        left, top, right, bottom = box
+        finer = float(np.hypot(*self.back[:2, 0]))
+        if bottom - top >= ENOUGH or finer <= HARDLY_FINER:
+            return self.pixels[top:bottom, left:right]
+        forth = np.array([[finer, 0, -finer * left], [0, finer, -finer * top], [0, 0, 1]]) @ np.linalg.inv(self.back)
+        return drawn(self.upload, forth, (round(finer * (right - left)), round(finer * (bottom - top))))
 
 
 @dataclass(frozen=True)
@@ -62,6 +78,11 @@ class View:
         """
         _, cores = find_cores(np.asarray(self.places.max(axis=0), np.float32))
         return sum((core.right - core.left) / core.height for core in cores)
+
+    @property
+    def certainty(self) -> float:
+        """How much text the map shows, in places, each by how much more than even its probability is."""
+        return float(np.maximum(self.places.max(axis=0) - EVEN, 0).sum())
 
 
 class Looks:
@@ -106,11 +127,11 @@ def put_right(image: Image.Image, locate: Locate) -> Upright:
         if best.letters >= SOME and (best is not view or not found.lines):
             view, ink = best, ink_of_text(grey_of(best.pixels), around(best))
             found = find_lines(without_faint_rules(ink), view.places)
-    if is_upside_down(found):
-        view = upside_down(view, locate)
+    if is_upside_down(found) and (turned := upside_down(view, locate)).certainty > AS_CERTAIN * view.certainty:
+        view = turned
         found = find_lines(without_faint_rules(ink.upside_down()), view.places)
     back = np.asarray(np.linalg.inv(view.forth), np.float64)
-    return Upright(view.pixels, found, back, view.direction.orientation, view.direction.skew)
+    return Upright(np.asarray(image), view.pixels, found, back, view.direction.orientation, view.direction.skew)
 
 
 def view_by_ink(looks: Looks, direction: Direction) -> View:
@@ -207,7 +228,10 @@ def warped(pixels: NDArray[np.uint8], forth: Matrix) -> NDArray[np.uint8]:
     """An image after *forth*, with the brightest common colour of the paper around it."""
     height, width = pixels.shape[:2]
     corners = forth @ np.array([[0, width, 0, width], [0, 0, height, height], [1, 1, 1, 1]])
-    size = (round(corners[0].max()), round(corners[1].max()))
-    return np.asarray(
-        cv2.warpAffine(pixels, forth[:2], size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8
-    )
+    return drawn(pixels, forth, (round(corners[0].max()), round(corners[1].max())))
+
+
+def drawn(pixels: NDArray[np.uint8], forth: Matrix, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """An image of (width, height) after *forth*, which moves corners of pixels; OpenCV's matrices move middles."""
+    middles = MIDDLE @ forth @ np.linalg.inv(MIDDLE)
+    return np.asarray(cv2.warpAffine(pixels, middles[:2], size, borderMode=cv2.BORDER_REPLICATE), np.uint8)

@@ -38,7 +38,7 @@ def paired(spec: ImageSpec, widths: Sequence[int] = (32, 64, 128, 192)) -> nn.Mo
     After K. Simonyan and A. Zisserman, Very deep convolutional networks for large-scale image recognition, 2015.
     """
     stages: list[nn.Module] = []
-    before = spec.channels
+    before: int = spec.channels
     for after in widths:
         if stages:
             stages.append(nn.MaxPool2d(2, ceil_mode=True))
@@ -48,12 +48,12 @@ def paired(spec: ImageSpec, widths: Sequence[int] = (32, 64, 128, 192)) -> nn.Mo
 
 
 def strided(spec: ImageSpec, widths: Sequence[int] = (32, 64), hidden: int = 128) -> nn.Module:
-    """Threes of convolutions, the third with a stride, then a layer that sees every place: few weights, made for digits.
+    """Threes of convolutions, the third with a stride, then a layer that sees every place: made for digits.
 
     After C. Deotte, 25 million images! [0.99757] MNIST, 2018.
     """
     stages: list[nn.Module] = []
-    before = spec.channels
+    before: int = spec.channels
     for width in widths:
         stages += [convolution(before, width), nn.ReLU(), convolution(width, width), nn.ReLU()]
         stages += [convolution(width, width, stride=2, size=5), nn.ReLU(), nn.Dropout(DROPPED)]
