@@ -32,21 +32,6 @@ def plain(spec: ImageSpec, widths: Sequence[int] = (32, 64, 128, 256)) -> nn.Mod
     return nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
-def paired(spec: ImageSpec, widths: Sequence[int] = (32, 64, 128, 192)) -> nn.Module:
-    """Pairs of convolutions, each at half the size of the pair before; where on the field a feature is, is kept.
-
-    After K. Simonyan and A. Zisserman, Very deep convolutional networks for large-scale image recognition, 2015.
-    """
-    stages: list[nn.Module] = []
-    before: int = spec.channels
-    for after in widths:
-        if stages:
-            stages.append(nn.MaxPool2d(2, ceil_mode=True))
-        stages += [convolution(before, after), nn.ReLU(), convolution(after, after), nn.ReLU()]
-        before = after
-    return nn.Sequential(*stages, nn.Flatten(), nn.Dropout(DROPPED))
-
-
 def strided(spec: ImageSpec, widths: Sequence[int] = (32, 64), hidden: int = 128) -> nn.Module:
     """Threes of convolutions, the third with a stride, then a layer that sees every place: made for digits.
 
@@ -59,7 +44,7 @@ def strided(spec: ImageSpec, widths: Sequence[int] = (32, 64), hidden: int = 128
         stages += [convolution(width, width, stride=2, size=5), nn.ReLU(), nn.Dropout(DROPPED)]
         before = width
     height, width = (-(-side // 2 ** len(widths)) for side in (spec.height, spec.width or 4 * spec.height))
-    dense = [nn.Linear(before * height * width, hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU()]
+    dense = [nn.Linear(before * height * width, hidden), nn.LayerNorm(hidden), nn.ReLU()]
     return nn.Sequential(*stages, nn.Flatten(), *dense, nn.Dropout(DROPPED))
 
 
@@ -110,7 +95,6 @@ class Residual(nn.Module):
 SMALL: dict[str, Callable[[ImageSpec], nn.Module]] = {
     "perceptron": perceptron,
     "plain": plain,
-    "paired": paired,
     "strided": strided,
     "residual": partial(residual, widths=(32, 64, 128), blocks=1),
     "residual_wide": partial(residual, widths=(48, 96, 192), blocks=1),
