@@ -21,6 +21,7 @@ SMALLEST_WRITING = 4.5  # and enlarged when it is smaller, at most so many times
 MOST_ENLARGED, LARGEST_SIDE = 2.0, 2400
 USUAL_WRITING = 6.0
 HARDLY_ANY, SOME = 6, 20  # letters: fewer may be due to the direction of the page; so many are no chance in another
+FOUND = 0.3  # of the letters on the map must be on lines: else their ink was not found, but that of something else
 SLIGHT = 2.0  # degrees
 MORE, CLEARLY = 1.4, 2.0  # times as many letters must a look show at another size, or in another direction
 ENOUGH, HARDLY_FINER = (
@@ -122,9 +123,10 @@ def put_right(image: Image.Image, locate: Locate) -> Upright:
     view = view_by_ink(looks, direction_of(ink.mask))
     ink = ink_in(view, looks, ink)
     found = find_lines(without_faint_rules(ink), view.places)
-    if view.letters < HARDLY_ANY or view.direction.lies_down or not found.lines:  # most that are sent stand upright
+    missed = letters_of_lines(found) < FOUND * view.letters
+    if view.letters < HARDLY_ANY or view.direction.lies_down or missed or not found.lines:  # most stand upright
         best = view_by_map(looks, view)
-        if best.letters >= SOME and (best is not view or not found.lines):
+        if best.letters >= SOME and (best is not view or missed or not found.lines):
             view, ink = best, ink_of_text(grey_of(best.pixels), around(best))
             found = find_lines(without_faint_rules(ink), view.places)
     if is_upside_down(found) and (turned := upside_down(view, locate)).certainty > AS_CERTAIN * view.certainty:
@@ -132,6 +134,11 @@ def put_right(image: Image.Image, locate: Locate) -> Upright:
         found = find_lines(without_faint_rules(ink.upside_down()), view.places)
     back = np.asarray(np.linalg.inv(view.forth), np.float64)
     return Upright(np.asarray(image), view.pixels, found, back, view.direction.orientation, view.direction.skew)
+
+
+def letters_of_lines(found: Found) -> float:
+    """About how many letters the lines have that were found, as `View.letters` counts those of the map."""
+    return sum((line.box[2] - line.box[0]) / line.core for line in found.lines)
 
 
 def view_by_ink(looks: Looks, direction: Direction) -> View:
