@@ -123,9 +123,9 @@ def put_right(image: Image.Image, locate: Locate) -> Upright:
     view = view_by_ink(looks, direction_of(ink.mask))
     ink = ink_in(view, looks, ink)
     found = find_lines(without_faint_rules(ink), view.places)
-    missed = letters_of_lines(found) < FOUND * view.letters
+    missed = view.letters >= SOME and letters_of_lines(found) < FOUND * view.letters
     if view.letters < HARDLY_ANY or view.direction.lies_down or missed or not found.lines:  # most stand upright
-        best = view_by_map(looks, view)
+        best = view_by_map(looks, levelled(looks, view) if missed else view)
         if best.letters >= SOME and (best is not view or missed or not found.lines):
             view, ink = best, ink_of_text(grey_of(best.pixels), around(best))
             found = find_lines(without_faint_rules(ink), view.places)
@@ -173,10 +173,16 @@ def view_by_map(looks: Looks, view: View) -> View:
     best = max((view, *level), key=attrgetter("letters"))
     if best is view or best.letters < SOME:
         return view
-    skew = skew_of((best.places.max(axis=0) * 255).astype(np.uint8))
-    if abs(skew) >= STRAIGHT:
-        best = max(best, looks.at(1.0, replace(best.direction, skew=skew)), key=attrgetter("letters"))
+    best = max(best, levelled(looks, best), key=attrgetter("letters"))
     return best if best.letters > CLEARLY * view.letters else view
+
+
+def levelled(looks: Looks, view: View) -> View:
+    """The view turned on by the skew that its map still shows."""
+    skew = skew_of((view.places.max(axis=0) * 255).astype(np.uint8))
+    if abs(skew) < STRAIGHT:
+        return view
+    return looks.at(view.factor, replace(view.direction, skew=round(view.direction.skew + skew, 1)))
 
 
 def around(view: View) -> Mask:
