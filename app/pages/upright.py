@@ -28,7 +28,7 @@ ENOUGH, HARDLY_FINER = (
     64,
     1.1,
 )  # pixels of height of a line that the recogniser can use; times as fine as the page is read
-EVEN, AS_CERTAIN = 0.5, 0.9  # probability; times as certain must the map be of a page that letters say is upside down
+EVEN, AS_CERTAIN = 0.5, 0.94  # probability; times as certain must the map be of a page that letters say is upside down
 CHANCE, REACH = 0.2, 13  # probability of text; places around it that may have ink of it
 MIDDLE = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]])  # from corners of pixels to their middles
 Matrix = NDArray[np.float64]
