@@ -15,14 +15,13 @@ from app.training.dataset import NONE
 from app.training.distort import alter_strokes, ground_of
 from app.training.loss import STRANGE_SHARE, loss_of
 from app.training.model import build_network, count_parameters, has_maps
-from app.training.small_networks import SMALL, Doubting
+from app.training.small_networks import SMALL
 from tests.test_strokes import drawn
 
 LIMITS = {
     "perceptron": 0.11e6,
     "plain": 0.45e6,
     "strided": 0.6e6,
-    "doubting": 0.7e6,
     "residual": 0.75e6,
     "residual_wide": 1.25e6,
     "resnet18_small": 12e6,
@@ -51,21 +50,6 @@ def test_small_networks_take_other_sizes() -> None:
     spec = DIGIT.image.model_copy(update={"height": 40, "width": 24, "channels": 3})
     for architecture in SMALL:
         assert build_network(architecture, DIGIT, spec, "none").eval()(torch.zeros(1, 3, 40, 24)).shape == (1, 10)
-
-
-def test_what_is_not_believed_teaches_the_features_nothing() -> None:
-    """An image of no label leaves what is known of the labels alone."""
-    known, belief = torch.nn.Linear(3, 2), torch.nn.Linear(3, 1)
-    with torch.no_grad():
-        belief.weight.zero_()
-        belief.bias.fill_(-20.0)
-    doubting = Doubting(known, belief)
-    doubting(torch.ones(4, 3)).sum().backward()
-    assert known.weight.grad is not None
-    assert float(known.weight.grad.abs().max()) < 1e-6
-    with torch.no_grad():
-        belief.bias.fill_(20.0)
-    torch.testing.assert_close(doubting(torch.ones(4, 3)), known(torch.ones(4, 3)))
 
 
 @pytest.mark.parametrize("flip", [False, True], ids=["ink on paper", "light on dark"])

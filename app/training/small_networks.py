@@ -48,12 +48,6 @@ def strided(spec: ImageSpec, widths: Sequence[int] = (32, 64), hidden: int = 128
     return nn.Sequential(*stages, nn.Flatten(), *dense, nn.Dropout(DROPPED))
 
 
-def doubting(spec: ImageSpec) -> nn.Module:
-    """The features of `strided`, less of them the more a narrow `plain` network doubts that the image has a label."""
-    widths = (16, 32, 64, 128)
-    return Doubting(strided(spec), nn.Sequential(plain(spec, widths), nn.Linear(widths[-1], 1)))
-
-
 def residual(spec: ImageSpec, widths: Sequence[int], blocks: int) -> nn.Module:
     """A compact residual network: a stage of *blocks* for each width, each but the first at half the size."""
     stages: list[nn.Module] = [nn.Sequential(convolution(spec.channels, widths[0]), nn.ReLU())]
@@ -82,25 +76,6 @@ def convolution(before: int, after: int, stride: int = 1, size: int = 3) -> nn.S
     )
 
 
-class Doubting(nn.Module):
-    """Features times how far they are to be believed, so that images of no label teach the features next to nothing.
-
-    The gradient of such an image, too, is multiplied by that share, which is soon 0 for it. A network without it gives
-    up accuracy on the labels to learn what has none.
-    """
-
-    def __init__(self, known: nn.Module, belief: nn.Module) -> None:
-        """Take a network that gives vectors and one that gives a logit."""
-        super().__init__()
-        self.belief = belief
-        self.known = known  # last, so that explanations look into it
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Vectors, those of strange images near 0."""
-        believed: torch.Tensor = self.known(images) * self.belief(images).sigmoid()
-        return believed
-
-
 class Residual(nn.Module):
     """Two convolutions beside a shortcut (K. He and others, Deep residual learning, 2016)."""
 
@@ -121,7 +96,6 @@ SMALL: dict[str, Callable[[ImageSpec], nn.Module]] = {
     "perceptron": perceptron,
     "plain": plain,
     "strided": strided,
-    "doubting": doubting,
     "residual": partial(residual, widths=(32, 64, 128), blocks=1),
     "residual_wide": partial(residual, widths=(48, 96, 192), blocks=1),
     "resnet18_small": resnet18_small,
