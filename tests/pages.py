@@ -20,12 +20,20 @@ RED = (150, 20, 20)
 
 
 def draw_page(
-    lines: int = 12, size: tuple[int, int] = (1000, 1300), red: Sequence[int] = (), text: str = TEXT, font: Path = FONT
+    lines: int = 12,
+    size: tuple[int, int] = (1000, 1300),
+    red: Sequence[int] = (),
+    text: str = TEXT,
+    font: Path = FONT,
+    layout: ImageFont.Layout | None = None,
 ) -> Image.Image:
-    """A page of black lines on tinted paper; those whose number is in *red* are in red ink."""
+    """A page of black lines on tinted paper; those whose number is in *red* are in red ink.
+
+    Without a *layout* letters stand as close as the libraries of the machine let them.
+    """
     page = Image.new("RGB", size, (238, 230, 214))
     draw = ImageDraw.Draw(page)
-    face = ImageFont.truetype(font, 24)
+    face = ImageFont.truetype(font, 24, layout_engine=layout)
     for number in range(lines):
         draw.text((100, 120 + number * 70), text[: 62 - number], RED if number in red else (20, 20, 25), face)
     return page

@@ -5,7 +5,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFont
 
 from app.data.documents import draw_document
 from app.pages.upright import put_right
@@ -24,6 +24,13 @@ def on_a_desk(page: Image.Image, roughness: float) -> Image.Image:
     desk.paste(faint.resize((700, 910)), (250, 345))
     photo = 0.3 * np.asarray(desk) + np.random.default_rng(2).normal(0, 8, (1600, 1200))
     return Image.fromarray(photo.clip(0, 255).astype(np.uint8)).convert("RGB")
+
+
+def test_ink_of_a_desk_is_not_taken_for_that_of_the_page() -> None:
+    """It tells a slope that the page has not, and there its lines were missed."""
+    upright = put_right(on_a_desk(draw_page(12, layout=ImageFont.Layout.BASIC), roughness=18), locate)
+    assert len(upright.found.lines) >= 10
+    assert upright.skew == 0
 
 
 @pytest.mark.parametrize("turn", [None, Image.Transpose.ROTATE_270])
