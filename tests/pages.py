@@ -3,7 +3,6 @@
 import io
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from app.tasks import PAGE_TEXT, Prediction
 LABELS = ("handwritten", "printed")
 TEXT = "the quick brown fox, that likes to dwell by the old hall, looked at the lazy dog"
 FONT = APP / "data" / "fonts" / "print" / "arimo-bold.woff"
+HEIGHT = 24  # pixels
 RED = (150, 20, 20)
 
 
@@ -24,16 +24,12 @@ def draw_page(
     size: tuple[int, int] = (1000, 1300),
     red: Sequence[int] = (),
     text: str = TEXT,
-    font: Path = FONT,
-    layout: ImageFont.Layout | None = None,
+    face: ImageFont.FreeTypeFont | None = None,
 ) -> Image.Image:
-    """A page of black lines on tinted paper; those whose number is in *red* are in red ink.
-
-    Without a *layout* letters stand as close as the libraries of the machine let them.
-    """
+    """A page of black lines on tinted paper; those whose number is in *red* are in red ink."""
     page = Image.new("RGB", size, (238, 230, 214))
     draw = ImageDraw.Draw(page)
-    face = ImageFont.truetype(font, 24, layout_engine=layout)
+    face = face or ImageFont.truetype(FONT, HEIGHT)
     for number in range(lines):
         draw.text((100, 120 + number * 70), text[: 62 - number], RED if number in red else (20, 20, 25), face)
     return page

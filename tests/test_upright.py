@@ -9,7 +9,7 @@ from PIL import Image, ImageFont
 
 from app.data.documents import draw_document
 from app.pages.upright import put_right
-from tests.pages import draw_page, locate
+from tests.pages import FONT, HEIGHT, draw_page, locate
 
 HEBREW = "ציוני דרך חשובים השפיעו על התפתחות האות העברית המודרנית"
 MANY_SCRIPTS = Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
@@ -28,7 +28,8 @@ def on_a_desk(page: Image.Image, roughness: float) -> Image.Image:
 
 def test_ink_of_a_desk_is_not_taken_for_that_of_the_page() -> None:
     """It tells a slope that the page has not, and there its lines were missed."""
-    upright = put_right(on_a_desk(draw_page(12, layout=ImageFont.Layout.BASIC), roughness=18), locate)
+    plain = ImageFont.truetype(FONT, HEIGHT, layout_engine=ImageFont.Layout.BASIC)
+    upright = put_right(on_a_desk(draw_page(12, face=plain), roughness=18), locate)
     assert len(upright.found.lines) >= 10
     assert upright.skew == 0
 
@@ -77,7 +78,7 @@ def test_a_page_that_shows_text_at_once_is_looked_at_once() -> None:
 
 def test_letters_of_another_script_do_not_turn_a_page_over() -> None:
     """More of Hebrew reaches below the line than above; the map is much surer of the page as it stands."""
-    page = draw_page(14, text=HEBREW, font=MANY_SCRIPTS)
+    page = draw_page(14, text=HEBREW, face=ImageFont.truetype(MANY_SCRIPTS, HEIGHT))
     assert put_right(page, locate).orientation == 0
 
 
