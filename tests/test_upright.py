@@ -26,21 +26,28 @@ def on_a_desk(page: Image.Image, roughness: float) -> Image.Image:
     return Image.fromarray(photo.clip(0, 255).astype(np.uint8)).convert("RGB")
 
 
-def test_ink_of_a_desk_is_not_taken_for_that_of_the_page() -> None:
-    """It tells a slope that the page has not, and there its lines were missed."""
-    plain = ImageFont.truetype(FONT, HEIGHT, layout_engine=ImageFont.Layout.BASIC)
-    upright = put_right(on_a_desk(draw_page(12, face=plain), roughness=18), locate)
-    assert len(upright.found.lines) >= 10
-    assert upright.skew == 0
+@pytest.mark.parametrize("layout", [None, ImageFont.Layout.BASIC], ids=["usual", "basic"])
+@pytest.mark.parametrize(
+    ("turn", "orientation"),
+    [
+        (None, 0),
+        (Image.Transpose.ROTATE_90, 270),
+        (Image.Transpose.ROTATE_180, 180),
+        (Image.Transpose.ROTATE_270, 90),
+    ],
+)
+def test_a_rough_desk_does_not_hide_a_faint_page(
+    turn: Image.Transpose | None, orientation: int, layout: ImageFont.Layout | None
+) -> None:
+    """The ink is that of the desk; the page is put right by its map, and ink sought where text is.
 
-
-@pytest.mark.parametrize("turn", [None, Image.Transpose.ROTATE_270])
-def test_a_rough_desk_does_not_hide_a_faint_page(turn: Image.Transpose | None) -> None:
-    """Where the map shows next to nothing, the page is looked at the other way round, and ink sought where text is."""
-    photo = on_a_desk(draw_page(12), roughness=18)
+    How close the letters stand decides what slope and size the desk tells, and depends on the machine.
+    """
+    face = ImageFont.truetype(FONT, HEIGHT, layout_engine=layout)
+    photo = on_a_desk(draw_page(12, face=face), roughness=18)
     upright = put_right(photo if turn is None else photo.transpose(turn), locate)
-    assert len(upright.found.lines) >= 10
-    assert upright.orientation == (0 if turn is None else 90)
+    assert len(upright.found.lines) in {12, 13}
+    assert upright.orientation == orientation
 
 
 @pytest.mark.parametrize("roughness", [8, 18, 25, 35])

@@ -24,10 +24,8 @@ HARDLY_ANY, SOME = 6, 20  # letters: fewer may be due to the direction of the pa
 FOUND = 0.3  # of the letters on the map must be on lines: else their ink was not found, but that of something else
 SLIGHT = 2.0  # degrees
 MORE, CLEARLY = 1.4, 2.0  # times as many letters must a look show at another size, or in another direction
-ENOUGH, HARDLY_FINER = (
-    64,
-    1.1,
-)  # pixels of height of a line that the recogniser can use; times as fine as the page is read
+ENOUGH = 64  # pixels of height of a line that the recogniser can use
+HARDLY_FINER = 1.1  # times as fine as the page is read
 EVEN, AS_CERTAIN = 0.5, 0.94  # probability; times as certain must the map be of a page that letters say is upside down
 CHANCE, REACH = 0.2, 13  # probability of text; places around it that may have ink of it
 MIDDLE = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]])  # from corners of pixels to their middles
@@ -123,9 +121,9 @@ def put_right(image: Image.Image, locate: Locate) -> Upright:
     view = view_by_ink(looks, direction_of(ink.mask))
     ink = ink_in(view, looks, ink)
     found = find_lines(without_faint_rules(ink), view.places)
-    missed = view.letters >= SOME and letters_of_lines(found) < FOUND * view.letters
+    missed = view.letters >= SOME and letters_of_lines(found) < FOUND * view.letters  # the ink told slope and size, too
     if view.letters < HARDLY_ANY or view.direction.lies_down or missed or not found.lines:  # most stand upright
-        best = view_by_map(looks, levelled(looks, view) if missed else view)
+        best = view_by_map(looks, levelled(looks, looks.at(1.0, view.direction)) if missed else view)
         if best.letters >= SOME and (best is not view or missed or not found.lines):
             view, ink = best, ink_of_text(grey_of(best.pixels), around(best))
             found = find_lines(without_faint_rules(ink), view.places)
