@@ -109,13 +109,21 @@ def test_a_run_goes_on_within_a_long_file(command: Command, tmp_path: Path) -> N
 
 
 @contextmanager
-def begun(folder: Path, processes: int) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
-    """A run on a file of 200 pages in a process group of its own that has written its first rows, and its options."""
+def started(folder: Path, processes: int) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+    """A run on a file of 200 pages in a process group of its own, and its options."""
     bundle, scan, out = make_bundle(folder / "bundle"), folder / "long.tif", folder / "results.jsonl"
     scan.write_bytes(as_tiff([Image.new("RGB", (300, 60), "white")] * 200))
     options = [str(scan), "--bundle", str(bundle), "--out", str(out)]
     line = [sys.executable, "-m", "app.inference.inference_onnx", *options, "--processes", str(processes)]
     with subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:  # noqa: S603 - our own
+        yield process, options
+
+
+@contextmanager
+def begun(folder: Path, processes: int) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+    """Such a run when it has written its first rows."""
+    out = folder / "results.jsonl"
+    with started(folder, processes) as (process, options):
         while not out.exists() or not out.read_text():
             assert process.poll() is None
             PAUSE.wait(0.01)
@@ -133,6 +141,20 @@ def test_an_interruption_loses_nothing(tmp_path: Path, processes: int) -> None:
     assert 0 < len(rows_of(tmp_path / "results.jsonl")) < 200
     assert main(options) == 0
     assert sorted(row["page"] for row in rows_of(tmp_path / "results.jsonl")) == list(range(1, 201))
+
+
+@pytest.mark.parametrize("later", [0, 0.1])
+def test_an_interruption_is_quiet_while_processes_start(tmp_path: Path, later: float) -> None:
+    """Ctrl+C when the last process of the pool has been started, or *later* s, when it imports what it needs."""
+    with started(tmp_path, 2) as (process, _):
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        while len(children.read_text().split()) < 3:  # the two, and the one of Python that watches what they share
+            assert process.poll() is None
+            PAUSE.wait(0.001)
+        PAUSE.wait(later)
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.communicate(timeout=60)[1]
+    assert (process.returncode, "Traceback" in said) == (130, False)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])

@@ -9,13 +9,13 @@ import os
 import shutil
 import signal
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, resource_tracker
 from pathlib import Path
 from threading import Thread
 
@@ -32,6 +32,7 @@ from app.tasks import Locate
 
 MIXED, NO_TEXT, ERROR = "mixed", "no text", "error"
 PIECE = 4  # pages of a long file that a process takes at a time, and loses when it is interrupted
+PATIENCE = 0.2  # seconds after which an interruption is seen
 
 
 @dataclass(frozen=True)
@@ -145,20 +146,39 @@ def answers(pieces: Iterator[Piece], job: Job, processes: int) -> Iterator[Answe
     if processes == 1:
         yield from (answer_piece(piece, job) for piece in pieces)
         return
-    with ProcessPoolExecutor(processes, get_context("spawn"), initializer=begin_work) as pool:
+    with interruptions_later() as interrupted, ProcessPoolExecutor(processes, get_context("spawn"), begin_work) as pool:
         try:
             running = {pool.submit(answer_piece, piece, job) for piece in islice(pieces, processes)}
-            while running:
-                done, running = wait(running, return_when=FIRST_COMPLETED)
+            while running and not interrupted():
+                done, running = wait(running, PATIENCE, return_when=FIRST_COMPLETED)
                 running |= {pool.submit(answer_piece, piece, job) for piece in islice(pieces, len(done))}
                 yield from (future.result() for future in done)
         finally:
             pool.shutdown(cancel_futures=True)
 
 
+@contextmanager
+def interruptions_later() -> Iterator[Callable[[], bool]]:
+    """Keep Ctrl+C for the end of the block, and from processes that are started in it; gives whether it has come.
+
+    Raised amid the work of a pool, it could leave a lock held for ever. The processes inherit that it is blocked; this
+    one may be given it nevertheless, by way of a thread that was there before.
+    """
+    caught: list[int] = []
+    resource_tracker.ensure_running()  # which lets the signal through again when it is started
+    handler = signal.signal(signal.SIGINT, lambda number, _: caught.append(number))
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield lambda: bool(caught) or signal.SIGINT in signal.sigpending()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        signal.signal(signal.SIGINT, handler)
+        if caught:
+            signal.raise_signal(signal.SIGINT)
+
+
 def begin_work() -> None:
-    """Prepare a process for pieces: an interruption is for the one that writes, whose end is its own."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Prepare a process for pieces."""
     Thread(target=end_with_parent, daemon=True).start()
 
 
