@@ -7,6 +7,7 @@ no such functions, nothing is done.
 import ctypes
 
 M_ARENA_MAX = -8  # of malloc.h
+LARGE = 500_000  # pixels of an image
 
 
 def share_one_arena() -> None:
@@ -25,6 +26,15 @@ def give_back() -> None:
     and finds next to nothing.
     """
     call("malloc_trim", 0)
+
+
+def give_back_after(pixels: int) -> None:
+    """Give back what it took to answer for an image of so many pixels, if that was much.
+
+    Freed by itself, it stays with the process in pieces: how many depends on what else was answered meanwhile.
+    """
+    if pixels > LARGE:
+        give_back()
 
 
 def call(name: str, *arguments: int) -> None:

@@ -5,24 +5,19 @@ pages of one file, whose rows are appended together, so that a second run with t
 What belongs to a whole file is written before its last rows. `inference_onnx` is the command line.
 """
 
-import os
 import shutil
-import signal
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from contextlib import closing, contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
-from functools import cache
-from itertools import islice
-from multiprocessing import get_context, parent_process, resource_tracker
+from functools import cache, partial
 from pathlib import Path
-from threading import Thread
 
 from PIL.Image import Image
 from tqdm import tqdm
 
 from app.errors import InputError, NoTextError, UnreadableImageError
+from app.inference.pool import in_processes
 from app.inference.recogniser import Recogniser
 from app.inference.results import Row, append, end_torn_row, names_for, rows_in
 from app.pages import Page, PageLimits, count_pages, pages_of, recognise_anything
@@ -32,7 +27,6 @@ from app.tasks import Locate
 
 MIXED, NO_TEXT, ERROR = "mixed", "no text", "error"
 PIECE = 4  # pages of a long file that a process takes at a time, and loses when it is interrupted
-PATIENCE = 0.2  # seconds after which an interruption is seen
 
 
 @dataclass(frozen=True)
@@ -94,7 +88,7 @@ def run(files: Sequence[Path], job: Job, processes: int) -> Counter[str]:
     total, missing = sum(counts.values()), sum(each.count - len(each.rows) for each in waiting.values())
     pieces = (piece for each in list(waiting.values()) for piece in each.pieces())
     with tqdm(total=total, initial=total - missing, unit=" pages", disable=None) as bar:
-        for answered in answers(pieces, job, processes):
+        for answered in in_processes(partial(answer_piece, job=job), pieces, processes):
             take(waiting, answered, job)
             bar.update(len(answered.rows))
     return Counter(class_of(row) for row in rows_in(job.results))
@@ -139,54 +133,6 @@ def finish(whole: Unfinished, job: Job) -> None:
         target = job.copies / folder_of(whole.rows.values())
         target.mkdir(parents=True, exist_ok=True)
         shutil.copy2(whole.file, target / f"{whole.name}{whole.file.suffix}")
-
-
-def answers(pieces: Iterator[Piece], job: Job, processes: int) -> Iterator[Answered]:
-    """The answers for each piece, as soon as it is done; a process has only one in hand, so that Ctrl+C ends soon."""
-    if processes == 1:
-        yield from (answer_piece(piece, job) for piece in pieces)
-        return
-    with interruptions_later() as interrupted, ProcessPoolExecutor(processes, get_context("spawn"), begin_work) as pool:
-        try:
-            running = {pool.submit(answer_piece, piece, job) for piece in islice(pieces, processes)}
-            while running and not interrupted():
-                done, running = wait(running, PATIENCE, return_when=FIRST_COMPLETED)
-                running |= {pool.submit(answer_piece, piece, job) for piece in islice(pieces, len(done))}
-                yield from (future.result() for future in done)
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def interruptions_later() -> Iterator[Callable[[], bool]]:
-    """Keep Ctrl+C for the end of the block, and from processes that are started in it; gives whether it has come.
-
-    Raised amid the work of a pool, it could leave a lock held for ever. The processes inherit that it is blocked; this
-    one may be given it nevertheless, by way of a thread that was there before.
-    """
-    caught: list[int] = []
-    resource_tracker.ensure_running()  # which lets the signal through again when it is started
-    handler = signal.signal(signal.SIGINT, lambda number, _: caught.append(number))
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield lambda: bool(caught) or signal.SIGINT in signal.sigpending()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-        signal.signal(signal.SIGINT, handler)
-        if caught:
-            signal.raise_signal(signal.SIGINT)
-
-
-def begin_work() -> None:
-    """Prepare a process for pieces."""
-    Thread(target=end_with_parent, daemon=True).start()
-
-
-def end_with_parent() -> None:
-    """End this process when the one that started it is gone, be it killed."""
-    if parent := parent_process():
-        parent.join()
-        os._exit(1)
 
 
 def answer_piece(piece: Piece, job: Job) -> Answered:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
+from app import heap
 from app.config import Settings
 from app.errors import PredictionLogError
 from app.inference.production import Live, Place, Production, Watch
@@ -81,6 +82,7 @@ class Service:
             milliseconds = round((time.perf_counter() - start) * 1000, 3)
             with stage("log"):
                 self.record(entry_of(prediction, live, data, request_id, milliseconds))
+        heap.give_back_after(image.width * image.height)
         self.metrics.took(stages)
         self.metrics.predicted(live.description.task, prediction)
         answer = Answer(
@@ -115,6 +117,7 @@ class Service:
                 if only == count:
                     kept = image
                     break
+        heap.give_back_after(max((page.width * page.height for page in pages), default=0))
         self.metrics.took(stages)
         answer = PagesAnswer(
             pages=[one_page(page, labels) for page in pages],

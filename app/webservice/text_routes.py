@@ -5,6 +5,7 @@ import time
 from fastapi import APIRouter, Request, UploadFile
 from pydantic import BaseModel, Field
 
+from app import heap
 from app.inference.production import Live
 from app.preprocess import read_image
 from app.stopwatch import measured, stage
@@ -74,6 +75,7 @@ def answer_text(service: Service, data: bytes, request_id: str) -> TextAnswer:
         said = Prediction(text.text, text.confidence, {}, bool(text.reasons), text.reasons)
         with stage("log"):
             service.record(entry_of(said, live, data, request_id, milliseconds))
+    heap.give_back_after(image.width * image.height)
     service.metrics.took(stages)
     return TextAnswer(
         text=text.text,
