@@ -35,6 +35,15 @@ def test_the_mean_of_a_map_is_the_logit(tmp_path: Path) -> None:
     np.testing.assert_allclose(maps.mean(axis=(2, 3)) + network.head.bias.detach().numpy(), logits, atol=1e-4)
 
 
+def test_evidence_without_a_place_is_spread(tmp_path: Path) -> None:
+    """Where a part of the features is no mean over places, maps and bias still add up to the logits."""
+    network, session = exported(tmp_path, "strided_residual")
+    logits, maps = session.run(["logits", "maps"], {"images": to_batch(IMAGES, SPEC)})
+    assert maps.shape == (2, 2, 16, 32)
+    assert maps.std(axis=(2, 3)).min() > 0
+    np.testing.assert_allclose(maps.mean(axis=(2, 3)) + network.head.bias.detach().numpy(), logits, atol=1e-4)
+
+
 @pytest.mark.parametrize("target", [0, 1])
 def test_the_maps_are_those_of_grad_cam(tmp_path: Path, target: int) -> None:
     """Captum's Grad-CAM of the last feature maps, in torch, has the same values but for the number of places."""

@@ -19,4 +19,5 @@ DIGIT = Task(
     blank_below=0,  # the step `find_ink` refuses what is blank
     alike=tuple(map(tuple, ("0Oo", "1lIi|/!", "2Zz", "5Ss", "6b", "9qg"))),
     strange_share=0.02,
+    views="uncertain",
 )

@@ -84,7 +84,7 @@ def write_int8(source: Path, target: Path, images: Sequence[Item], spec: ImageSp
     graph = onnx.load(prepared).graph
     convolutions = [node.name for node in graph.node if node.op_type == "Conv"]
     if convolutions:
-        heads = [node.name for node in graph.node if node.op_type in HEADS]
+        heads = [node.name for node in graph.node if node.op_type in HEADS or node.name.startswith(evidence.NODE)]
         quantize_static(
             str(prepared),
             str(target),
@@ -94,7 +94,7 @@ def write_int8(source: Path, target: Path, images: Sequence[Item], spec: ImageSp
             reduce_range=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            nodes_to_exclude=[convolutions[0], *heads, evidence.NODE],
+            nodes_to_exclude=[convolutions[0], *heads],
         )
     prepared.unlink()
     return bool(convolutions)

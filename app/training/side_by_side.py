@@ -1,12 +1,13 @@
-"""Puts two networks of one kind side by side in one, whose logits are the mean of theirs.
+"""Puts two networks side by side in one, whose logits are the mean of theirs.
 
-Two of `residual_wide` become one `residual_pair`, which then goes through the pipeline as any other:
+One of `strided` and one of `residual_wide` become a `strided_residual`, which then goes through the pipeline as any
+other:
 
-    python -m app.training.side_by_side one/network.pth other/network.pth --temperatures 0.31 0.9 --out pair.pth
-    python -m app.training.pipeline --architecture residual_pair --weights pair.pth --epochs 1 --learning-rate 1e-5
+    python -m app.training.side_by_side one/network.pth other/network.pth --temperatures 0.9 0.31 --out both.pth
+    python -m app.training.pipeline --architecture strided_residual --weights both.pth --epochs 1 --learning-rate 1e-5
 
-Networks that were trained apart err apart, so their mean errs less than any of them (T. G. Dietterich, Ensemble
-Methods in Machine Learning, 2000).
+Networks that were trained apart err apart, so their mean errs less than either (T. G. Dietterich, Ensemble Methods in
+Machine Learning, 2000).
 """
 
 import argparse
@@ -22,45 +23,42 @@ from app.tasks import TASKS
 from app.training.model import build_network, read_state, save_checkpoint
 
 State = Mapping[str, torch.Tensor]
-PAIRS = {"residual_wide": "residual_pair"}
+TOGETHER: dict[tuple[str, ...], str] = {("strided", "residual_wide"): "strided_residual"}
+HEAD = "head."
 
 
 def side_by_side(states: Sequence[State], temperatures: Sequence[float]) -> dict[str, torch.Tensor]:
-    """The weights of a network of groups from those of networks; each one's logits are divided by its temperature."""
+    """The weights of both in one, by the names in `SideBySide`; the logits of each are divided by its temperature."""
     scales = [1 / (temperature * len(states)) for temperature in temperatures]
-    scaled = [
-        {name: tensor * scale if name.startswith("head.") else tensor for name, tensor in state.items()}
-        for state, scale in zip(states, scales, strict=True)
-    ]
-    return {name: join(name, [state[name] for state in scaled]) for name in scaled[0]}
-
-
-def join(name: str, parts: Sequence[torch.Tensor]) -> torch.Tensor:
-    """One tensor of the whole from that of each part: features stand side by side, the head adds them up."""
-    if name == "head.bias":
-        return torch.stack(list(parts)).sum(0)
-    if name == "head.weight":
-        return torch.cat(list(parts), 1)
-    return torch.cat(list(parts)) if parts[0].ndim else parts[0]
+    weights = [state[f"{HEAD}weight"] * scale for state, scale in zip(states, scales, strict=True)]
+    biases = [state[f"{HEAD}bias"] * scale for state, scale in zip(states, scales, strict=True)]
+    backbones = {
+        name.replace("backbone.", f"backbone.parts.{number}."): tensor
+        for number, state in enumerate(states)
+        for name, tensor in state.items()
+        if not name.startswith(HEAD)
+    }
+    return backbones | {f"{HEAD}weight": torch.cat(weights, 1), f"{HEAD}bias": torch.stack(biases).sum(0)}
 
 
 def merge(paths: Sequence[Path], temperatures: Sequence[float], out: Path) -> None:
     """Write the checkpoint of the network whose logits are the mean of those of checkpoints; raises DataError."""
     saved = [dict(read_state(path)) for path in paths]
-    kinds = {(str(each["architecture"]), str(each["task"]), str(each["spec"])) for each in saved}
-    architecture, task, spec = kinds.pop()
-    if kinds or architecture not in PAIRS:
-        message = f"{', '.join(map(str, paths))} are not two of the same task, input and kind ({', '.join(PAIRS)})"
+    architecture = TOGETHER.get(tuple(str(each["architecture"]) for each in saved))
+    if architecture is None or len({(str(each["task"]), str(each["spec"])) for each in saved}) > 1:
+        kinds = " or ".join(" and ".join(names) for names in TOGETHER)
+        message = f"give two networks of the same task and input, in this order: {kinds}"
         raise DataError(message)
-    network = build_network(PAIRS[architecture], TASKS[task], ImageSpec.model_validate_json(spec), weights="none")
+    task, spec = TASKS[str(saved[0]["task"])], ImageSpec.model_validate_json(str(saved[0]["spec"]))
+    network = build_network(architecture, task, spec, weights="none")
     network.load_state_dict(side_by_side([dict(each["state"]) for each in saved], temperatures))
-    save_checkpoint(out, network, PAIRS[architecture], TASKS[task], ImageSpec.model_validate_json(spec))
+    save_checkpoint(out, network, architecture, task, spec)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Merge from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkpoints", nargs=2, type=Path, help="network.pth of two runs of the same kind")
+    parser.add_argument("checkpoints", nargs=2, type=Path, help="network.pth of two runs")
     parser.add_argument(
         "--temperatures",
         nargs=2,

@@ -48,17 +48,13 @@ def strided(spec: ImageSpec, widths: Sequence[int] = (32, 64), hidden: int = 128
     return nn.Sequential(*stages, nn.Flatten(), *dense, nn.Dropout(DROPPED))
 
 
-def residual(spec: ImageSpec, widths: Sequence[int], blocks: int, groups: int = 1) -> nn.Module:
-    """A compact residual network: a stage of *blocks* for each width, each but the first at half the size.
-
-    With *groups*, these are so many networks side by side that see nothing of each other, each with its share of the
-    widths.
-    """
+def residual(spec: ImageSpec, widths: Sequence[int], blocks: int) -> nn.Module:
+    """A compact residual network: a stage of *blocks* for each width, each but the first at half the size."""
     stages: list[nn.Module] = [nn.Sequential(convolution(spec.channels, widths[0]), nn.ReLU())]
     before = widths[0]
     for number, after in enumerate(widths):
         for block in range(blocks):
-            stages.append(Residual(before, after, stride=2 if number and not block else 1, groups=groups))
+            stages.append(Residual(before, after, stride=2 if number and not block else 1))
             before = after
     return nn.Sequential(*stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(DROPPED))
 
@@ -72,10 +68,10 @@ def resnet18_small(spec: ImageSpec) -> nn.Module:
     return network
 
 
-def convolution(before: int, after: int, stride: int = 1, size: int = 3, groups: int = 1) -> nn.Sequential:
+def convolution(before: int, after: int, stride: int = 1, size: int = 3) -> nn.Sequential:
     """A convolution that keeps the size up to its stride, and its norm."""
     return nn.Sequential(
-        nn.Conv2d(before, after, size, stride, padding=size // 2, groups=groups, bias=False),
+        nn.Conv2d(before, after, size, stride, padding=size // 2, bias=False),
         nn.BatchNorm2d(after),
     )
 
@@ -83,18 +79,35 @@ def convolution(before: int, after: int, stride: int = 1, size: int = 3, groups:
 class Residual(nn.Module):
     """Two convolutions beside a shortcut (K. He and others, Deep residual learning, 2016)."""
 
-    def __init__(self, before: int, after: int, stride: int, groups: int) -> None:
+    def __init__(self, before: int, after: int, stride: int) -> None:
         """Take the channels before and after; the shortcut is a convolution where they or the size differ."""
         super().__init__()
         same = before == after and stride == 1
-        self.shortcut: nn.Module = nn.Identity() if same else convolution(before, after, stride, 1, groups)
-        inner = convolution(before, after, stride, groups=groups), nn.ReLU(), convolution(after, after, groups=groups)
-        self.body = nn.Sequential(*inner)
+        self.shortcut: nn.Module = nn.Identity() if same else convolution(before, after, stride, size=1)
+        self.body = nn.Sequential(convolution(before, after, stride), nn.ReLU(), convolution(after, after))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """The sum of both, rectified."""
         total: torch.Tensor = self.body(images) + self.shortcut(images)
         return total.relu()
+
+
+class SideBySide(nn.Module):
+    """Backbones that see nothing of each other, and the features of one after those of the other."""
+
+    def __init__(self, *backbones: nn.Module) -> None:
+        """Take what gives vectors; explanations look into the last."""
+        super().__init__()
+        self.parts = nn.ModuleList(backbones)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """The vectors of all, put together."""
+        return torch.cat([part(images) for part in self.parts], 1)
+
+
+def strided_residual(spec: ImageSpec) -> nn.Module:
+    """`strided` and `residual_wide` side by side; the second shows where its evidence lies."""
+    return SideBySide(strided(spec), SMALL["residual_wide"](spec))
 
 
 SMALL: dict[str, Callable[[ImageSpec], nn.Module]] = {
@@ -103,6 +116,6 @@ SMALL: dict[str, Callable[[ImageSpec], nn.Module]] = {
     "strided": strided,
     "residual": partial(residual, widths=(32, 64, 128), blocks=1),
     "residual_wide": partial(residual, widths=(48, 96, 192), blocks=1),
-    "residual_pair": partial(residual, widths=(96, 192, 384), blocks=1, groups=2),
+    "strided_residual": strided_residual,
     "resnet18_small": resnet18_small,
 }
