@@ -1,7 +1,6 @@
 """Tests of the export: parity that can fail, calibration, probes."""
 
 from pathlib import Path
-from shutil import copytree
 
 import numpy as np
 import pytest
@@ -12,14 +11,7 @@ from app.errors import ExportParityError
 from app.inference.bundle import MODEL, Origin
 from app.inference.recogniser import Recogniser, softmax
 from app.tasks import DOCUMENT_TYPE
-from app.training.export import (
-    check_parity,
-    draft_bundle,
-    export_network,
-    fit_temperature,
-    record_probes,
-    store_in_half,
-)
+from app.training.export import check_parity, draft_bundle, export_network, fit_temperature, record_probes
 from app.training.model import Network, build_network
 
 SPEC = DOCUMENT_TYPE.image.model_copy(update={"height": 32, "width": 64})
@@ -61,20 +53,6 @@ def test_the_bundle_answers_like_the_network(network: Network, bundle: Path) -> 
     recogniser = Recogniser.load(bundle)
     assert np.allclose(recogniser.logits(pictures()), expected, atol=1e-3)
     assert np.allclose(recogniser.logits(pictures()[1:2]), expected[1:2], atol=1e-3)
-
-
-def test_weights_stored_in_half_the_room_answer_alike(tmp_path: Path) -> None:
-    """A model whose weights are stored in 16 bits takes about half the room, and gives nearly the same logits."""
-    whole, half, network = tmp_path / "whole", tmp_path / "half", build_network("plain", DOCUMENT_TYPE, SPEC, "none")
-    whole.mkdir()
-    export_network(network, SPEC, pictures(), whole / MODEL)
-    draft_bundle(whole, DOCUMENT_TYPE, SPEC, ORIGIN)
-    copytree(whole, half)
-    store_in_half(half / MODEL)
-    draft_bundle(half, DOCUMENT_TYPE, SPEC, ORIGIN, "fp16")
-    assert (half / MODEL).stat().st_size < 0.55 * (whole / MODEL).stat().st_size
-    found, expected = (Recogniser.load(path).logits(pictures()) for path in (half, whole))
-    assert 0 < np.abs(found - expected).max() < 0.01
 
 
 def test_the_model_names_no_folder_of_the_machine(bundle: Path) -> None:

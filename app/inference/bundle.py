@@ -20,8 +20,6 @@ DESCRIPTION = "model.json"
 CARD = "README.md"
 SCHEMA_VERSION = 1
 
-Precision = Literal["fp32", "fp16", "int8"]
-
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,7 +58,7 @@ class Description(_Frozen):
     blank_below: int = Field(0, ge=0, le=255)  # contrast in grey values under which an image counts as blank
     strange_below: float | None = None  # how far the best logit must stand out from all, for an input like those learnt
     views: Views = "off"
-    precision: Precision = "fp32"  # fp16: of the stored weights only
+    precision: Literal["fp32", "int8"] = "fp32"
     figures: dict[str, float]
     origin: Origin
     probes: tuple[Probe, ...] = Field(min_length=1)

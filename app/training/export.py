@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from app.errors import ExportParityError
-from app.inference.bundle import MODEL, Description, Origin, Precision, Probe, sha256_of, write_description
+from app.inference.bundle import MODEL, Description, Origin, Probe, sha256_of, write_description
 from app.inference.recogniser import Recogniser, open_session, softmax
 from app.preprocess import ImageSpec, to_batch
 from app.tasks import Task
@@ -25,7 +25,6 @@ from app.training.page_network import STRIDE
 TOLERANCE = 1e-3  # of a logit
 OPSET = 18
 PROBES = 4
-WORTH_HALVING = 1000  # values
 Logits = NDArray[np.float32]
 
 
@@ -55,22 +54,6 @@ def export_network(
     check_parity(network, batch, path)
     if any_size:
         check_parity(network, batch[..., STRIDE:, : -2 * STRIDE], path)
-
-
-def store_in_half(path: Path) -> None:
-    """Store the weights of an exported model in 16 bits, in half the room; they are computed with in 32 as before."""
-    model = onnx.load(path)
-    graph = model.graph
-    for tensor in [tensor for tensor in graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT]:
-        values = onnx.numpy_helper.to_array(tensor)
-        if values.size < WORTH_HALVING:
-            continue
-        stored = f"{tensor.name}_half"
-        graph.node.insert(0, onnx.helper.make_node("Cast", [stored], [tensor.name], to=onnx.TensorProto.FLOAT))
-        graph.initializer.append(onnx.numpy_helper.from_array(values.astype(np.float16), stored))
-        graph.initializer.remove(tensor)
-    onnx.checker.check_model(model)
-    onnx.save(model, path)
 
 
 def free_sizes(*, any_size: bool) -> dict[int, Any]:
@@ -118,7 +101,7 @@ def draw_probe(number: int) -> Image.Image:
     return image
 
 
-def draft_bundle(directory: Path, task: Task, spec: ImageSpec, origin: Origin, precision: Precision = "fp32") -> None:
+def draft_bundle(directory: Path, task: Task, spec: ImageSpec, origin: Origin) -> None:
     """Describe an exported model that is not calibrated yet (temperature 1), with drawn probes beside it."""
     names = [f"probe_{number}.png" for number in range(PROBES)]
     for number, name in enumerate(names):
@@ -133,7 +116,6 @@ def draft_bundle(directory: Path, task: Task, spec: ImageSpec, origin: Origin, p
         uncertain_below=task.uncertain_below,
         blank_below=task.blank_below,
         views=task.views,
-        precision=precision,
         figures={},
         origin=origin,
         probes=tuple(Probe(file=name, probabilities=unknown) for name in names),

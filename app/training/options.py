@@ -49,8 +49,8 @@ class Options(BaseModel):
     plateau: Annotated[int, Field(ge=0, description="lower the learning rate after more than so many epochs whose "
         "validation loss is not a hundredth better")] = 0  # fmt: skip
     smoothing: Annotated[float, Field(ge=0, lt=1, description="label smoothing of the loss")] = 0.0
-    quantise: Annotated[Literal["auto", "half", "never"], Field(description="auto: ship a model in 8 bits where it "
-        "serves better; half: store the weights in 16 bits, compute in 32; never: neither")] = "auto"  # fmt: skip
+    quantise: Annotated[Literal["auto", "never"], Field(description="auto: ship a model in 8 bits where it serves "
+        "better; never: do not make one")] = "auto"  # fmt: skip
     seed: Annotated[int, Field(ge=0, description="fixes order, alterations and the new head")] = 0
     workers: Annotated[int, Field(ge=0, description="processes that read images")] = 2
     judged: Annotated[int, Field(ge=1, description="images of the test split that altered copies are judged on")] = 600

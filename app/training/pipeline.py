@@ -29,7 +29,7 @@ from app.inference.registry import Registry, RunLog
 from app.tasks import TASKS
 from app.training.card import write_card
 from app.training.dataset import Item, load_items, load_strange
-from app.training.export import draft_bundle, export_network, store_in_half
+from app.training.export import draft_bundle, export_network
 from app.training.feeding import make_splits, train_network
 from app.training.judge import Judgement, calibrate, judge, pick
 from app.training.model import Network, count_parameters, has_maps, save_checkpoint
@@ -67,11 +67,7 @@ def run_pipeline(options: Options, settings: Settings | None = None, resume: str
         network, history = train_network(splits, options, folder, run.log_metrics)
         compared = [item.read() for item in pick(splits.validation, PARITY_IMAGES)]
         export_network(network, spec, compared, bundle / "model.onnx", any_size=task.places)
-        half = options.quantise == "half"
-        if half:
-            store_in_half(bundle / "model.onnx")
-        origin = describe_origin(options, run, splits.everything, network)
-        draft_bundle(bundle, task, spec, origin, "fp16" if half else "fp32")
+        draft_bundle(bundle, task, spec, describe_origin(options, run, splits.everything, network))
         calibrate(bundle, splits.validation, task.strange_share)
         if options.quantise == "auto" and quantise(bundle, splits.train, splits.validation):
             calibrate(bundle, splits.validation, task.strange_share)  # the bundle has another model now
