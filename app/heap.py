@@ -29,7 +29,7 @@ def give_back() -> None:
 
 
 def give_back_after(pixels: int) -> None:
-    """Give back what it took to answer for an image of so many pixels, if that was much.
+    """Give back what it took to answer for an image of so many pixels, if that was much; not what is still in use.
 
     Freed by itself, it stays with the process in pieces: how many depends on what else was answered meanwhile.
     """

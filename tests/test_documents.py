@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from app.inference.inference_onnx import main
+from app.inference.pool import in_processes
 from tests.bundles import DARK, make_bundle, picture
 from tests.pages import as_pdf, as_tiff, draw_page, saved
 
@@ -155,6 +156,18 @@ def test_an_interruption_is_quiet_while_processes_start(tmp_path: Path, later: f
         os.killpg(process.pid, signal.SIGINT)
         said = process.communicate(timeout=60)[1]
     assert (process.returncode, "Traceback" in said) == (130, False)
+
+
+def test_a_run_that_ignores_interruptions_answers_everything() -> None:
+    """Started with Ctrl+C ignored, as scripts start what runs in the background, pieces are all done, and no less."""
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        found = in_processes(abs, iter(range(-3, 3)), 2)
+        first = next(found)
+        signal.raise_signal(signal.SIGINT)
+        assert sorted([first, *found]) == [0, 1, 1, 2, 2, 3]
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])

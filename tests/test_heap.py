@@ -2,8 +2,14 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
+
+from app import heap
 from app.config import APP
+from tests.pages import draw_page, saved
+from tests.services import serving
 
 HOARD = """
 import re, sys, threading
@@ -28,6 +34,27 @@ before = megabytes()
 heap.give_back()
 print(before, megabytes())
 """
+
+
+def test_memory_is_given_back_after_large_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a line takes is kept, what a page takes is given back."""
+    given: list[str] = []
+    monkeypatch.setattr(heap, "call", lambda name, *_: given.append(name))
+    heap.give_back_after(heap.LARGE)
+    assert not given
+    heap.give_back_after(heap.LARGE + 1)
+    assert given == ["malloc_trim"]
+
+
+def test_answers_tell_how_large_their_image_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each way of answering for an image says once how many pixels it had."""
+    told: list[int] = []
+    monkeypatch.setattr(heap, "give_back_after", told.append)
+    page = draw_page(4)
+    with serving(tmp_path) as service:
+        for path in ("/predict/", "/predict/page/", "/explain/"):
+            assert service.post(saved([page], "PNG"), path).status_code == 200
+    assert told == [page.width * page.height] * 3
 
 
 def test_what_threads_have_freed_is_given_back() -> None:

@@ -49,7 +49,7 @@ def test_small_networks_learn_from_a_single_image(architecture: str) -> None:
     network(torch.zeros(1, 1, 28, 28)).sum().backward()
 
 
-def test_two_networks_in_one_answer_with_the_mean_of_both(tmp_path: Path) -> None:
+def test_two_networks_in_one_answer_with_the_mean_of_both(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Trained networks side by side give the mean of their logits, each divided by its temperature."""
     random, images, logits = torch.Generator().manual_seed(0), torch.rand(4, 1, 28, 28), []
     for name, temperature in (("strided", 0.5), ("residual_wide", 2.0)):
@@ -61,6 +61,7 @@ def test_two_networks_in_one_answer_with_the_mean_of_both(tmp_path: Path) -> Non
         logits.append(network.eval()(images) / temperature)
     paths = [str(tmp_path / name) for name in ("strided", "residual_wide")]
     assert main([*paths, "--temperatures", "0.5", "2", "--out", str(tmp_path / "both.pth")]) == 0
+    assert "--task digit --architecture strided_residual" in capsys.readouterr().out
     both = load_checkpoint(tmp_path / "both.pth", DIGIT).network
     torch.testing.assert_close(both(images), (logits[0] + logits[1]) / 2, rtol=1e-4, atol=1e-4)
 

@@ -87,8 +87,11 @@ def run(files: Sequence[Path], job: Job, processes: int) -> Counter[str]:
     waiting = unfinished(counts, job)
     total, missing = sum(counts.values()), sum(each.count - len(each.rows) for each in waiting.values())
     pieces = (piece for each in list(waiting.values()) for piece in each.pieces())
-    with tqdm(total=total, initial=total - missing, unit=" pages", disable=None) as bar:
-        for answered in in_processes(partial(answer_piece, job=job), pieces, processes):
+    with (
+        tqdm(total=total, initial=total - missing, unit=" pages", disable=None) as bar,
+        closing(in_processes(partial(answer_piece, job=job), pieces, processes)) as found,
+    ):
+        for answered in found:
             take(waiting, answered, job)
             bar.update(len(answered.rows))
     return Counter(class_of(row) for row in rows_in(job.results))

@@ -5,7 +5,7 @@ Each has one piece in hand, so that an interruption comes through soon. What is 
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from itertools import islice
@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 PATIENCE = 0.2  # seconds after which an interruption is seen
 
 
-def in_processes(work: Callable[[Piece], Result], pieces: Iterator[Piece], processes: int) -> Iterator[Result]:
+def in_processes(work: Callable[[Piece], Result], pieces: Iterator[Piece], processes: int) -> Generator[Result]:
     """What comes of the work on each piece, as soon as it is done; with one process, in this one.
 
     An interruption is raised when all have finished what they have in hand.
@@ -45,6 +45,9 @@ def interruptions_later() -> Iterator[Callable[[], bool]]:
     Raised amid the work of a pool, it could leave a lock held for ever. The processes inherit that it is blocked; this
     one may be given it nevertheless, by way of a thread that was there before.
     """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a run that is not to be interrupted, nor are its processes
+        yield lambda: False
+        return
     caught: list[int] = []
     resource_tracker.ensure_running()  # which lets the signal through again when it is started
     handler = signal.signal(signal.SIGINT, lambda number, _: caught.append(number))

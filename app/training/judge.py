@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from app.errors import InputError
 from app.evaluate import ALTERATIONS, Case, Report, alike_accuracy, altered, answers_of, evaluate
-from app.inference.bundle import Description
+from app.inference.bundle import Description, read_description
 from app.inference.promotion import milliseconds_each
 from app.inference.recogniser import BATCH, Recogniser, prominence
 from app.tasks import Task
@@ -46,8 +46,15 @@ def calibrate(bundle: Path, validation: Sequence[Item], strange_share: float = 0
     """Fit the temperature on validation images, half of them altered, since senders' images are; write it down.
 
     So is the prominence under which an image counts as unlike all that was learnt, which *strange_share* of the
-    validation images fall short of as they are.
+    validation images fall short of as they are. Where uncertain images are looked at again, the first fit decides which
+    those are, and the second is made with them.
     """
+    for _ in range(2 if read_description(bundle).views == "uncertain" else 1):
+        fit(bundle, validation, strange_share)
+
+
+def fit(bundle: Path, validation: Sequence[Item], strange_share: float) -> None:
+    """Fit temperature and prominence to the answers that the bundle gives as it is."""
     recogniser = Recogniser.load(bundle)
     labels = list(recogniser.description.labels)
     plain = [item.case() for item in pick(validation, CALIBRATED)]

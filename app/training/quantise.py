@@ -4,8 +4,8 @@ The 8-bit model ships when accuracy on validation falls by at most 0.1 point, th
 0.002, and the network is at least 1.3 times as fast on this machine. What was measured stands in the bundle's figures.
 
 Weights have 7 bits, by channel: with 8, processors without VNNI add up past the end of their 16-bit numbers, so a model
-would answer otherwise there than here. The first convolution and the head stay as they are: they cost little time and
-lose most.
+would answer otherwise there than here. The first convolution (of the first network, where two stand side by side) and
+the head keep their weights: they cost little time and lose most.
 """
 
 import tempfile

@@ -1,10 +1,11 @@
-"""Puts two networks side by side in one, whose logits are the mean of theirs.
+r"""Puts two networks side by side in one, whose logits are the mean of theirs.
 
 One of `strided` and one of `residual_wide` become a `strided_residual`, which then goes through the pipeline as any
 other:
 
     python -m app.training.side_by_side one/network.pth other/network.pth --temperatures 0.9 0.31 --out both.pth
-    python -m app.training.pipeline --architecture strided_residual --weights both.pth --epochs 1 --learning-rate 1e-5
+    python -m app.training.pipeline --task digit --data mnist --architecture strided_residual --weights both.pth \
+        --epochs 1 --learning-rate 1e-5
 
 Networks that were trained apart err apart, so their mean errs less than either (T. G. Dietterich, Ensemble Methods in
 Machine Learning, 2000).
@@ -41,18 +42,25 @@ def side_by_side(states: Sequence[State], temperatures: Sequence[float]) -> dict
     return backbones | {f"{HEAD}weight": torch.cat(weights, 1), f"{HEAD}bias": torch.stack(biases).sum(0)}
 
 
-def merge(paths: Sequence[Path], temperatures: Sequence[float], out: Path) -> None:
-    """Write the checkpoint of the network whose logits are the mean of those of checkpoints; raises DataError."""
+def merge(paths: Sequence[Path], temperatures: Sequence[float], out: Path) -> str:
+    """Write the checkpoint of the network whose logits are the mean of those of checkpoints; raises DataError.
+
+    Returns the options with which a training goes on from there.
+    """
     saved = [dict(read_state(path)) for path in paths]
-    architecture = TOGETHER.get(tuple(str(each["architecture"]) for each in saved))
-    if architecture is None or len({(str(each["task"]), str(each["spec"])) for each in saved}) > 1:
+    architecture = TOGETHER.get(tuple(str(each.get("architecture")) for each in saved))
+    if architecture is None or len({(str(each["task"]), str(each["labels"]), str(each["spec"])) for each in saved}) > 1:
         kinds = " or ".join(" and ".join(names) for names in TOGETHER)
-        message = f"give two networks of the same task and input, in this order: {kinds}"
+        message = f"give two networks of the same task, labels and input, in this order: {kinds}"
+        raise DataError(message)
+    if min(temperatures) <= 0:
+        message = "temperatures are greater than 0"
         raise DataError(message)
     task, spec = TASKS[str(saved[0]["task"])], ImageSpec.model_validate_json(str(saved[0]["spec"]))
     network = build_network(architecture, task, spec, weights="none")
     network.load_state_dict(side_by_side([dict(each["state"]) for each in saved], temperatures))
     save_checkpoint(out, network, architecture, task, spec)
+    return f"--task {task.name} --architecture {architecture} --weights {out} --epochs 1 --learning-rate 1e-5"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,11 +77,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="the network.pth to write")
     options = parser.parse_args(arguments)
     try:
-        merge(options.checkpoints, options.temperatures, options.out)
+        onward = merge(options.checkpoints, options.temperatures, options.out)
     except PenPressError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    sys.stdout.write(f"{options.out}: go on with --weights {options.out} --epochs 1 --learning-rate 1e-5\n")
+    sys.stdout.write(f"go on with: python -m app.training.pipeline {onward} --data ...\n")
     return 0
 
 
