@@ -107,7 +107,8 @@ def measure(path: Path, processes: int, folder: Path) -> tuple[str, bool]:
     stopped = watched([*command, str(again)], lambda: again.is_file() and 2 * rows_of(again).total() >= rows.total())
     left = rows_of(again).total()
     resumed = watched([*command, str(again)])
-    same = rows_of(again) == rows and stopped.code in {whole.code, INTERRUPTED}
+    ends = {whole.code, INTERRUPTED, *([-signal.SIGINT] if left == rows.total() else [])}  # the last: it was done already
+    same = rows_of(again) == rows and stopped.code in ends
     cells = (
         path.name,
         rows.total(),

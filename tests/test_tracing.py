@@ -11,7 +11,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from app.webservice.tracing import ENDPOINTS, open_traces
+from app.webservice.tracing import ENDPOINTS, LAST_SPANS, open_traces
 from tests.bundles import DARK, picture
 from tests.services import serving
 
@@ -121,8 +121,12 @@ def test_missing_packages_are_told_and_cost_no_answer(
     assert "group `tracing`" in caplog.text
 
 
-def test_a_collector_that_is_down_costs_no_answer_and_no_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spans that nobody takes are dropped: answers come, and the service ends."""
+def test_a_collector_that_is_down_costs_no_answer_and_no_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Spans that nobody takes are dropped: answers come, and the service ends, with all that tried to send them."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
     with serving(tmp_path) as service:
         assert service.post(picture(DARK)).status_code == 200
+    assert "the last spans are dropped" in caplog.text
+    assert LAST_SPANS not in [thread.name for thread in threading.enumerate()]

@@ -17,12 +17,14 @@ from app.webservice.observing import PROBES, route_of
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.trace import Span, Tracer
 
 logger = logging.getLogger(__name__)
 
 NAME = "penpress"
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+LAST_SPANS = "last-spans"  # the thread that sends them
 STOP_SECONDS = 2.0  # for the last spans; a collector that hangs must not keep the service from stopping
 SERVER_ERRORS = 500
 
@@ -30,16 +32,21 @@ SERVER_ERRORS = 500
 class Traces:
     """The way to the collector, for as long as the service runs."""
 
-    def __init__(self, provider: "TracerProvider") -> None:
-        """Take what sends the spans."""
+    def __init__(self, provider: "TracerProvider", exporter: "SpanExporter") -> None:
+        """Take what collects the spans, and what sends them."""
         self.tracer = provider.get_tracer(NAME)
         self._provider = provider
+        self._exporter = exporter
 
     def stop(self) -> None:
         """Send what is left, unless the collector does not take it in time."""
-        thread = Thread(target=self._provider.shutdown, name="last-spans", daemon=True)
+        thread = Thread(target=self._provider.shutdown, name=LAST_SPANS, daemon=True)
         thread.start()
         thread.join(STOP_SECONDS)
+        if thread.is_alive():
+            logger.warning("the last spans are dropped: the collector did not take them in %g s", STOP_SECONDS)
+            self._exporter.shutdown()  # it does not try again
+            thread.join(STOP_SECONDS / 4)
 
 
 def open_traces() -> Traces | None:
@@ -58,9 +65,10 @@ def open_traces() -> Traces | None:
 
     named = Resource.create({"service.name": NAME}).merge(OTELResourceDetector().detect())  # the environment prevails
     provider = TracerProvider(resource=named, shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    exporter = OTLPSpanExporter()
+    provider.add_span_processor(BatchSpanProcessor(exporter))
     logger.info("traces go to %s", endpoint)
-    return Traces(provider)
+    return Traces(provider, exporter)
 
 
 class Traced:
