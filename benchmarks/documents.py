@@ -107,8 +107,10 @@ def measure(path: Path, processes: int, folder: Path) -> tuple[str, bool]:
     stopped = watched([*command, str(again)], lambda: again.is_file() and 2 * rows_of(again).total() >= rows.total())
     left = rows_of(again).total()
     resumed = watched([*command, str(again)])
-    ends = {whole.code, INTERRUPTED, *([-signal.SIGINT] if left == rows.total() else [])}  # the last: it was done already
-    same = rows_of(again) == rows and stopped.code in ends
+    ended_well = stopped.code in {whole.code, INTERRUPTED}
+    if left == rows.total():  # it was done already, and the interpreter about to end, where a signal kills it
+        ended_well = ended_well or stopped.code == -signal.SIGINT
+    same = ended_well and rows_of(again) == rows
     cells = (
         path.name,
         rows.total(),
