@@ -16,7 +16,7 @@ from app.tasks import DEFAULT, PAGE_TEXT, TASKS, Locate, Predict, Prediction
 
 MARGIN = 0.3  # of the height of a line's box, around it: what people leave when they cut out a line
 REAL_SHARE, SURE = 0.06, 0.9  # of the writing in lines as confident as that: a second kind makes a page mixed
-CLEAR_SHARE, CLEAR, CLEAR_WIDTH = 0.006, 0.95, 2.0  # and so does a clear line, so many times as wide as high
+CLEAR_SHARE, CLEAR, CLEAR_WIDTH = 0.003, 0.98, 2.0  # and so does a clear line, so many times as wide as high
 MAP_WEIGHT, DOUBT = 0.7, 0.01  # how much the map's opinion of a line counts, and how sure it may be at most
 STRIP = 3.0  # widths of the pieces of a polygon, in core heights
 
