@@ -22,10 +22,11 @@ from app.config import read_settings
 from app.errors import NoTextError
 from app.evaluate import metrics
 from app.evaluate.alterations import grey, half_size, jpeg_30
+from app.inference.documents import readers_of
 from app.inference.recogniser import Recogniser
 from app.pages import Page, analyse, recognise_anything
 from app.pages.judge import Figures, Sample, class_of, judge, read_samples
-from app.tasks import DOCUMENT_TYPE, PAGE_TEXT, Prediction
+from app.tasks import DEFAULT, OF_PLACES, TASKS, Prediction
 
 Change = Callable[[Image.Image], Image.Image]
 Route = Callable[[Image.Image], tuple[Prediction, Page | None]]
@@ -167,14 +168,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--turned", action="store_true", help="also turned by 90, 180 and 270 degrees")
     parser.add_argument("--altered", action="store_true", help="also altered copies")
     options = parser.parse_args(arguments)
-    bundle = options.bundle or read_settings().embedded / DOCUMENT_TYPE.name
-    recogniser = Recogniser.load(bundle, threads=1)
-    page_bundle = options.page_bundle or read_settings().embedded / PAGE_TEXT.name
-    locate, labels = Recogniser.load(page_bundle, threads=1).places, recogniser.description.labels
-    analysis = partial(analyse, predict=recogniser.predict, locate=locate, labels=labels)
-    samples = read_samples(options.pages, options.split, dict(DOCUMENT_TYPE.same_as))
+    bundle = options.bundle or read_settings().embedded / DEFAULT
+    page_bundle = options.page_bundle or read_settings().embedded / OF_PLACES
+    readers = readers_of(Recogniser.load(bundle, threads=1), Recogniser.load(page_bundle, threads=1))
+    analysis = partial(analyse, readers=readers)
+    samples = read_samples(options.pages, options.split, dict(TASKS[DEFAULT].same_as))
     pages = measure(samples, analysis)
-    measure_routed(samples, partial(recognise_anything, predict=recogniser.predict, locate=locate, labels=labels))
+    measure_routed(samples, partial(recognise_anything, readers=readers))
     if options.turned:
         measure_turned(samples, pages, analysis)
     if options.altered:

@@ -20,7 +20,7 @@ from PIL import Image
 
 from app.config import Settings
 from app.inference.recogniser import Recogniser
-from app.tasks import TASKS
+from app.tasks import OF_SIGNS, TASKS
 from app.text import Text, read_text
 from app.training.dataset import Item, choose, load_items
 
@@ -95,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--source", default="unipen", help="the source that is used (default: %(default)s)")
     parser.add_argument("--words", type=int, default=300, help="how many words (default: %(default)s)")
     options = parser.parse_args(arguments)
-    settings, task = Settings(), next(task for task in TASKS.values() if task.signs)
+    settings, task = Settings(), TASKS[OF_SIGNS]
     items: dict[str, list[Item]] = defaultdict(list)
     for item in choose(load_items(settings.datasets, task, [options.data]), "test"):
         if item.sample.source == options.source:

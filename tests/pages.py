@@ -10,7 +10,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from app.config import APP, Settings
 from app.inference.recogniser import Recogniser
-from app.tasks import PAGE_TEXT, Prediction
+from app.pages import Readers
+from app.tasks import PAGE_TEXT, Predict, Prediction
 
 LABELS = ("handwritten", "printed")
 TEXT = "the quick brown fox, that likes to dwell by the old hall, looked at the lazy dog"
@@ -45,6 +46,11 @@ def locate(page: NDArray[np.uint8]) -> NDArray[np.float32]:
     return shipped().places(page)
 
 
+def reading_by(predict: Predict) -> Readers:
+    """What pages are read by in tests, whatever tells the kind of a line."""
+    return Readers(predict, locate, LABELS, PAGE_TEXT.labels, uncertain_below=0.85)
+
+
 @cache
 def shipped() -> Recogniser:
     """The shipped page network, loaded once."""
@@ -61,6 +67,9 @@ def answer(handwritten: bool) -> Prediction:  # noqa: FBT001 - the one thing the
     """A confident prediction."""
     row = (0.9995, 0.0005) if handwritten else (0.0005, 0.9995)
     return Prediction(LABELS[not handwritten], 0.9995, dict(zip(LABELS, row, strict=True)), uncertain=False)
+
+
+READERS = reading_by(by_colour)
 
 
 def as_pdf(pages: Sequence[Image.Image]) -> bytes:

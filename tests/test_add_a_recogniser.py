@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from app.tasks import TASKS
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "documentation" / "docs" / "add-a-recogniser.md").read_text(encoding="utf-8")
 LEFT_OUT = shutil.ignore_patterns("datasets", "mlruns", "checkpoints", "pretrained", "cache", "__pycache__", "*.log")
@@ -76,6 +78,12 @@ def _project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number in range(80):
             draw(shape, number).save(folder / "my-shapes" / shape / f"person{number // 2}_{number:02d}.png")
     return folder
+
+
+def test_the_page_adds_a_task_and_takes_none_away() -> None:
+    """The line of the page has all tasks of the product, in their order, before its own."""
+    (line,) = re.findall(r"^TASKS = .* in \((.*)\)\}$", PAGE, re.MULTILINE)
+    assert line.split(", ") == [*map(str.upper, TASKS), "SHAPE"]
 
 
 def test_the_page_leads_from_a_folder_to_an_answer(project: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from httpx import Response
 
 from app.webservice.answers import Answer
+from app.webservice.service import Service
 from tests.bundles import DARK, LIGHT, huge_picture, picture
 from tests.services import Fixture, check_error, serving
 
@@ -65,4 +66,23 @@ def test_a_batch_as_a_whole_has_the_limit_of_an_image(service: Fixture) -> None:
 
 def test_a_batch_needs_files(service: Fixture) -> None:
     """Without a file in the field there is a 422 that names the field."""
-    assert "body.files" in check_error(service.client.post("/predict/batch/"), 422, "missing_file")
+    message = check_error(service.client.post("/predict/batch/"), 422, "missing_file")
+    assert "body.files" in message
+    assert "-F files=@" in message
+
+
+def test_what_nobody_foresaw_spoils_no_other_file(service: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of ours is an entry with 500, without its text; the other files have their answers."""
+    sound = Service.answer
+
+    def answer(own: Service, task: str, data: bytes, request_id: str) -> Answer:
+        if data == picture(LIGHT):
+            message = "an oversight"
+            raise ZeroDivisionError(message)
+        return sound(own, task, data, request_id)
+
+    monkeypatch.setattr(Service, "answer", answer)
+    first, second = post(service, picture(LIGHT), picture(DARK)).json()["entries"]
+    assert (first["status"], first["error"]["code"], first["answer"]) == (500, "internal_error", None)
+    assert "oversight" not in first["error"]["message"]
+    assert (second["status"], second["answer"]["predicted_class"]) == (200, "handwritten")

@@ -1,5 +1,6 @@
 """Cores of lines on maps, how they are joined, and what the map says of a line."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,9 @@ from app.inference.recogniser import Recogniser
 from app.pages.analyse import agreed
 from app.pages.cores import find_cores, join
 from app.pages.segment import opinions
-from app.tasks import PAGE_TEXT, Prediction
+from app.tasks import PAGE_TEXT, Prediction, low_confidence
 from tests.bundles import make_bundle
-from tests.pages import draw_page, locate, shipped
+from tests.pages import READERS, draw_page, locate, shipped
 
 
 def bands(*places: tuple[int, int, int, int], trace: float = 0.0) -> np.ndarray:
@@ -92,10 +93,19 @@ def test_recogniser_and_map_agree_on_a_line(
     uncertain: bool,  # noqa: FBT001 - a parameter
 ) -> None:
     """The surer of both decides, the recogniser a little more than the map; what stays unsure is flagged."""
-    answer = agreed(prediction(handwritten), kinds)
+    answer = agreed(prediction(handwritten), kinds, READERS)
     assert (answer.label, answer.uncertain, bool(answer.reasons)) == (label, uncertain, uncertain)
     assert sum(answer.probabilities.values()) == pytest.approx(1)
     assert answer.confidence == answer.probabilities[label]
+
+
+def test_a_line_is_flagged_by_the_bundle_and_by_other_doubts() -> None:
+    """The threshold is that of the bundle; what else the recogniser doubts stays, its own low confidence does not."""
+    strict, sure = replace(READERS, uncertain_below=0.99), prediction(0.6)
+    assert not agreed(prediction(0.9), (), READERS).uncertain
+    assert "0.990" in agreed(prediction(0.9), (), strict).reasons[0]
+    doubted = replace(sure, reasons=(*low_confidence(0.6, 0.85), "the image seems blank"), uncertain=True)
+    assert agreed(doubted, (0.99, 0.01), READERS).reasons == ("the image seems blank",)
 
 
 @pytest.mark.parametrize("size", [(64, 64), (250, 130), (33, 401)])

@@ -184,8 +184,12 @@ def test_a_page_that_cannot_be_read_is_a_row_among_the_others(command: Command, 
     pages = [draw_page(4), Image.new("1", (9000, 9000)), draw_page(5)]
     (tmp_path / "scans" / "d.tif").write_bytes(as_tiff(pages))
     (tmp_path / "scans" / "e.pdf").write_bytes(EMPTY_PDF)
-    out = tmp_path / "results.jsonl"
-    assert command("--out", out) == 1
+    out, copies = tmp_path / "results.jsonl", tmp_path / "sorted"
+    assert command("--out", out, "--copy-to", copies) == 1
+    assert {path.name[-5:]: path.parent.name for path in copies.rglob("*[de].*")} == {
+        "d.tif": "printed",
+        "e.pdf": "error",
+    }
     rows = [(row["page"], row.get("printed_lines"), "error" in row) for row in rows_of(out) if "d.tif" in row["file"]]
     assert rows == [(1, 4, False), (2, None, True), (3, 5, False)]
     (empty,) = (row for row in rows_of(out) if "e.pdf" in row["file"])

@@ -7,9 +7,10 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from app.inference.inference_onnx import CELL, main
-from app.tasks import DOCUMENT_TYPE
+from app.tasks import DEFAULT, DOCUMENT_TYPE, OF_PLACES, PAGE_TEXT
 from app.webservice.text_routes import Character
 from tests.bundles import DARK, LIGHT, MIDDLE, make_bundle, picture
+from tests.pages import as_pdf, draw_page
 
 
 @pytest.fixture(name="bundle")
@@ -81,9 +82,51 @@ def test_the_shipped_bundle_answers_by_default(
 ) -> None:
     """Without `--bundle`, the embedded bundle of the main task is used."""
     monkeypatch.setenv("PENPRESS_EMBEDDED", str(tmp_path / "embedded"))
-    make_bundle(tmp_path / "embedded" / "document_type", bias=20)
+    make_bundle(tmp_path / "embedded" / DEFAULT, bias=20)
+    make_bundle(tmp_path / "embedded" / OF_PLACES, PAGE_TEXT)
     assert main([str(images / "a.png")]) == 0
     assert capsys.readouterr().out.startswith("printed")
+
+
+def test_a_page_is_analysed(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A page has its lines in the row and in the object; of a PDF the first page counts, as in the service."""
+    (tmp_path / "a.pdf").write_bytes(as_pdf([draw_page(5), draw_page(9)]))
+    assert main([str(tmp_path / "a.pdf"), "--bundle", str(bundle)]) == 0
+    row = capsys.readouterr().out
+    assert (row.split()[0], row.strip().endswith("a.pdf: a page, lines: 0 handwritten, 5 printed")) == ("printed", True)
+    assert main([str(tmp_path / "a.pdf"), "--bundle", str(bundle), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["label"], found["mixed"], found["orientation"]) == ("printed", False, 0)
+    assert (found["lines"], found["shares"]["printed"]) == ({"handwritten": 0, "printed": 5}, 1)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--overlay", "x"],
+        ["--alto", "x"],
+        ["--copy-to", "x"],
+        ["--text", "--task", "digit"],
+        ["--text", "--bundle", "x"],
+        ["--out", "x.txt"],
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(
+    options: list[str], images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each is named in the message."""
+    with pytest.raises(SystemExit):
+        main([str(images), *options])
+    assert options[0] in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_only_the_main_task_analyses_documents(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A table of pages by a recogniser of digits would say nothing."""
+    assert main([str(images), "--task", "digit", "--out", str(tmp_path / "x.jsonl")]) == 2
+    assert "not digit" in capsys.readouterr().err
+    assert not (tmp_path / "x.jsonl").exists()
 
 
 def test_a_missing_bundle_is_explained(tmp_path: Path, images: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from PIL import Image
 from app.pages import analyse
 from app.pages.ink import ink_of, level_of_sheet, sheets_of
 from app.pages.orientation import direction_of
-from tests.pages import LABELS, by_colour, draw_page, locate
+from tests.pages import READERS, draw_page
 
 
 def on_a_desk(desk: int, degrees: float = 0.0) -> np.ndarray:
@@ -25,7 +25,7 @@ def on_a_desk(desk: int, degrees: float = 0.0) -> np.ndarray:
 @pytest.mark.parametrize(("desk", "degrees"), [(40, 0.0), (120, 3.0), (170, 0.0)])
 def test_what_a_sheet_lies_on_is_no_line(desk: int, degrees: float) -> None:
     """On a dark or a fairly bright desk the lines of the page are found, and nothing beside it or at its edges."""
-    page = analyse(Image.fromarray(on_a_desk(desk, degrees)).convert("RGB"), by_colour, locate, LABELS)
+    page = analyse(Image.fromarray(on_a_desk(desk, degrees)).convert("RGB"), READERS)
     assert len(page.lines) == 12
     assert all(line.box[0] > 150 and line.box[2] < 1150 for line in page.lines)
 
@@ -66,4 +66,4 @@ def test_small_blurred_print_is_no_blot() -> None:
     """Letters that run into each other, small and out of focus, are found as lines all the same."""
     small = np.asarray(draw_page().resize((600, 780), Image.Resampling.BOX))
     blurred = Image.fromarray(cv2.GaussianBlur(small, (0, 0), 1.6))
-    assert len(analyse(blurred, by_colour, locate, LABELS).lines) == 12
+    assert len(analyse(blurred, READERS).lines) == 12

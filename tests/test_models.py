@@ -73,6 +73,7 @@ def test_a_text_is_read_sign_by_sign(client: TestClient) -> None:
         assert "".join(sign["character"] for sign in signs) == answer["text"].replace(" ", "")
         assert answer["confidence"] == pytest.approx(sum(sign["confidence"] for sign in signs) / 3)
         assert answer["model_name"] == CHARACTER.name
+    assert 'penpress_predictions_total{label="text",task="character"} 2.0' in client.get("/metrics").text
 
 
 def test_an_empty_text_is_the_senders_error(client: TestClient) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.inference.production import Production
 from app.stopwatch import measured, stage
+from app.tasks import OF_PLACES, TASKS
 from app.webservice.metrics import Metrics
 from app.webservice.observing import JsonLines, request_id
 from tests.bundles import DARK, LIGHT, MIDDLE, make_bundle, picture
@@ -45,6 +47,16 @@ def test_without_a_model_the_service_is_alive_but_not_ready(tmp_path: Path) -> N
     with serving(tmp_path, bundle=False) as service:
         assert service.client.get("/healthz").status_code == 200
         check_error(service.client.get("/readyz"), 503, "no_model")
+
+
+def test_without_a_page_network_the_service_is_not_ready(service: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages would not be answered, which health says as well."""
+    productions = service.client.app.state.service.productions
+    monkeypatch.setitem(productions, OF_PLACES, Production(TASKS[OF_PLACES], service.client.app.state.service.settings))
+    assert OF_PLACES in check_error(service.client.get("/readyz"), 503, "no_model")
+    health = service.client.get("/health").json()
+    assert health["status"] == "degraded"
+    assert "pages are not answered" in health["problems"][0]
 
 
 def test_ready_follows_the_log(service: Fixture) -> None:

@@ -37,6 +37,19 @@ def test_a_line_has_no_fields_of_a_page(service: Fixture) -> None:
     assert "lines" not in service.post(picture(LIGHT)).json()
 
 
+@pytest.mark.parametrize("path", ["/predict/document_type/", "/predict/batch/"])
+def test_a_page_is_the_same_wherever_it_is_sent(service: Fixture, path: str) -> None:
+    """By the name of the task, and in a batch, a page has the fields that it has at `/predict/`."""
+    whole, own = service.post(as_png(draw_page(red=range(6)))).json(), {"prediction_time_ms", "request_id", "top"}
+    file = ("files" if "batch" in path else "file", ("page.png", as_png(draw_page(red=range(6)))))
+    answer = service.client.post(path, files=[file]).json()
+    found = answer["entries"][0]["answer"] if "batch" in path else answer
+    assert {name: value for name, value in found.items() if name not in own} == {
+        name: value for name, value in whole.items() if name not in own
+    }
+    assert whole["lines"]["printed"] == 12
+
+
 def test_a_pdf_may_be_sent_anywhere(service: Fixture) -> None:
     """For `/predict/` the first page of a PDF counts."""
     assert service.post(as_pdf([draw_page(5), draw_page(9)])).json()["lines"]["printed"] == 5
@@ -89,7 +102,7 @@ def test_page_xml_and_picture_are_of_one_page(service: Fixture) -> None:
         (b"%PDF-1.7 nothing", "/predict/page/", 400, "broken_image"),
         (as_pdf([draw_page(1, (200, 200))] * 4), "/predict/page/", 413, "too_many_pages"),
         (as_pdf([draw_page(1, (200, 200))]), "/predict/page/?format=png&page=2", 422, "no_such_page"),
-        (picture(), "/predict/page/?format=docx", 422, "missing_file"),
+        (picture(), "/predict/page/?format=docx", 422, "invalid_request"),
         (b"hello", "/predict/page/", 415, "not_an_image"),
     ],
     ids=["empty-page", "encrypted", "broken", "too-many", "no-such-page", "unknown-form", "no-image"],

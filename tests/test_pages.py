@@ -21,7 +21,7 @@ from app.pages.page_xml import to_page_xml
 from app.pages.segment import Found, Line, without_pale
 from app.pages.upright import put_right
 from app.tasks import Prediction
-from tests.pages import LABELS, as_pdf, as_tiff, by_colour, draw_page, locate
+from tests.pages import LABELS, READERS, as_pdf, as_tiff, draw_page, locate, reading_by
 
 LIMITS = PageLimits(max_pages=3, max_pixels=8_000_000)
 ENCRYPTED = (
@@ -33,7 +33,7 @@ ENCRYPTED = (
 
 def test_every_line_is_found_in_reading_order() -> None:
     """As many lines are found as were drawn, from top to bottom, each around its place."""
-    page = analyse(draw_page(), by_colour, locate, LABELS)
+    page = analyse(draw_page(), READERS)
     assert len(page.lines) == 12
     for number, line in enumerate(page.lines):
         left, top, right, bottom = line.box
@@ -45,7 +45,7 @@ def test_every_line_is_found_in_reading_order() -> None:
 
 def test_polygons_lie_within_their_boxes() -> None:
     """A polygon has corners, and none is outside of the box of its line."""
-    for line in analyse(draw_page(), by_colour, locate, LABELS).lines:
+    for line in analyse(draw_page(), READERS).lines:
         x, y = np.array(line.polygon).T
         assert len(x) >= 4
         assert (line.box[0] <= x).all()
@@ -60,7 +60,7 @@ def test_a_gutter_parts_columns() -> None:
     column = draw_page(size=(800, 1300)).crop((90, 0, 600, 1300))
     page.paste(column, (100, 0))
     page.paste(column, (720, 0))
-    lines = analyse(page, by_colour, locate, LABELS).lines
+    lines = analyse(page, READERS).lines
     assert len(lines) == 24
     assert [line.box[0] < 600 for line in lines] == [True] * 12 + [False] * 12
     assert max(line.box[2] - line.box[0] for line in lines) < 600
@@ -71,7 +71,7 @@ def test_turned_pages_are_put_right(turn: int | None, degrees: int) -> None:
     """The turn is told, every line is found, and boxes are where the lines are in the image that was sent."""
     upright = draw_page(red=range(12))
     image = upright if turn is None else upright.transpose(Image.Transpose(turn))
-    page = analyse(image, by_colour, locate, LABELS)
+    page = analyse(image, READERS)
     assert (page.orientation, len(page.lines), page.label) == (degrees, 12, "handwritten")
     for line in page.lines:
         pixels = np.asarray(image.crop(line.box)).astype(int)
@@ -83,7 +83,7 @@ def test_turned_pages_are_put_right(turn: int | None, degrees: int) -> None:
 def test_skew_is_put_right(degrees: float) -> None:
     """The skew is told to half a degree, and every line is found once."""
     image = draw_page().rotate(degrees, Image.Resampling.BICUBIC, expand=True, fillcolor=(238, 230, 214))
-    page = analyse(image, by_colour, locate, LABELS)
+    page = analyse(image, READERS)
     assert page.skew == pytest.approx(-degrees, abs=0.5)
     assert len(page.lines) == 12
 
@@ -94,7 +94,7 @@ def test_skew_is_put_right(degrees: float) -> None:
 )
 def test_lines_make_the_class_of_a_page(red: range, label: str, mixed: bool) -> None:  # noqa: FBT001 - a parameter
     """The page has the class of most of its writing, is mixed when both kinds have a real share, and counts lines."""
-    page = analyse(draw_page(red=red), by_colour, locate, LABELS)
+    page = analyse(draw_page(red=red), READERS)
     assert (page.label, page.mixed) == (label, mixed)
     assert page.counts == {"handwritten": len(red), "printed": 12 - len(red)}
     assert sum(page.shares.values()) == pytest.approx(1)
@@ -117,7 +117,7 @@ def test_lines_know_how_sure_the_map_is_of_them() -> None:
 
 def test_half_and_half_is_no_certain_answer() -> None:
     """The confidence of a page is the share of its class; one of both kinds is flagged as mixed, not as uncertain."""
-    page = analyse(draw_page(red=range(5)), by_colour, locate, LABELS)
+    page = analyse(draw_page(red=range(5)), READERS)
     assert page.confidence == pytest.approx(page.shares["printed"], abs=0.03)
     assert not prediction_of(page).uncertain
 
@@ -126,7 +126,7 @@ def test_light_and_shadow_do_not_matter() -> None:
     """A shadow across the page changes no line."""
     light = np.linspace(1, 0.45, 1000)[None, :, None]
     shaded = Image.fromarray((np.asarray(draw_page()) * light).astype(np.uint8))
-    assert len(analyse(shaded, by_colour, locate, LABELS).lines) == 12
+    assert len(analyse(shaded, READERS).lines) == 12
 
 
 def test_rules_are_no_lines() -> None:
@@ -134,31 +134,31 @@ def test_rules_are_no_lines() -> None:
     page = np.asarray(draw_page()).copy()
     page[100:1000:70, 60:950] = 30
     page[100:960, 60:64] = page[100:960, 946:950] = 30
-    assert len(analyse(Image.fromarray(page), by_colour, locate, LABELS).lines) == 12
+    assert len(analyse(Image.fromarray(page), READERS).lines) == 12
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 900), (900, 3), (40, 40), (700, 700)])
 def test_blank_images_of_any_size_have_no_line(size: tuple[int, int]) -> None:
     """An image without writing is a page without lines, without class and with confidence 0."""
-    page = analyse(Image.new("RGB", size, "white"), by_colour, locate, LABELS)
+    page = analyse(Image.new("RGB", size, "white"), READERS)
     assert (page.lines, page.label, page.confidence, page.mixed) == ((), None, 0.0, False)
 
 
 def test_a_page_is_analysed_and_a_line_is_not() -> None:
     """An image of one line goes to the recogniser whole, one of many lines is analysed."""
     image = draw_page()
-    prediction, page = recognise_anything(image, by_colour, locate, LABELS)
+    prediction, page = recognise_anything(image, READERS)
     assert page is not None
     assert (prediction.label, len(page.lines)) == ("printed", 12)
     for line in (image.crop((90, 110, 980, 165)), image.crop((95, 115, 380, 160))):
-        assert recognise_anything(line, by_colour, locate, LABELS)[1] is None
+        assert recognise_anything(line, READERS)[1] is None
 
 
 def test_an_empty_page_is_refused() -> None:
     """A large image without text is an error that says so; a small one goes to the recogniser."""
     with pytest.raises(NoTextError, match="no text found"):
-        recognise_anything(Image.new("RGB", (800, 1000), "white"), by_colour, locate, LABELS)
-    assert recognise_anything(Image.new("RGB", (300, 200), "white"), by_colour, locate, LABELS)[1] is None
+        recognise_anything(Image.new("RGB", (800, 1000), "white"), READERS)
+    assert recognise_anything(Image.new("RGB", (300, 200), "white"), READERS)[1] is None
 
 
 @pytest.mark.parametrize(("save", "width"), [(as_pdf, 2000), (as_tiff, 1000)])
@@ -166,7 +166,7 @@ def test_files_give_their_pages_in_order(save: object, width: int) -> None:
     """A PDF and a TIFF give all pages, the PDF at 200 dpi, each with the lines that were drawn on it."""
     data = save([draw_page(lines=count) for count in (4, 6)])
     pages = list(pages_of(data, LIMITS))
-    assert [len(analyse(page, by_colour, locate, LABELS).lines) for page in pages] == [4, 6]
+    assert [len(analyse(page, READERS).lines) for page in pages] == [4, 6]
     assert pages[0].width == width
     assert first_page(data, LIMITS).mode == "RGB"
 
@@ -211,7 +211,7 @@ def test_an_encrypted_pdf_is_refused() -> None:
 
 def test_alto_has_every_line_with_its_tag() -> None:
     """ALTO has the pages, and for every line its box, its polygon and a tag that is declared."""
-    page = analyse(draw_page(red=range(3)), by_colour, locate, LABELS)
+    page = analyse(draw_page(red=range(3)), READERS)
     root = ET.fromstring(to_alto([page, page], LABELS, "a.pdf"))  # noqa: S314 - our own
     names = {"a": ALTO}
     lines = root.findall(".//a:TextLine", names)
@@ -225,7 +225,7 @@ def test_alto_has_every_line_with_its_tag() -> None:
 
 def test_page_xml_has_every_line_with_its_production() -> None:
     """PAGE XML has for every line its polygon and its writing type as `production`."""
-    page = analyse(draw_page(red=[0]), by_colour, locate, LABELS)
+    page = analyse(draw_page(red=[0]), READERS)
     root = ET.fromstring(to_page_xml(page, "a.jpg"))  # noqa: S314 - our own
     lines = root.findall(f".//{{{PAGE}}}TextLine")
     assert [line.get("production") for line in lines] == ["handwritten-cursive"] + ["printed"] * 11
@@ -237,7 +237,7 @@ def test_page_xml_has_every_line_with_its_production() -> None:
 def test_overlays_colour_the_lines() -> None:
     """Within a line's box the picture changes, beside it nothing does."""
     image = draw_page(red=[0])
-    page = analyse(image, by_colour, locate, LABELS)
+    page = analyse(image, READERS)
     changed = (np.asarray(overlay(image, page, LABELS)) != np.asarray(image)).any(axis=2)
     left, top, right, bottom = page.lines[0].box
     assert changed[top:bottom, left:right].mean() > 0.5
@@ -258,7 +258,7 @@ def test_a_page_is_judged(tmp_path: Path) -> None:
     """Of three known lines two are found, one with the wrong class; lines without a type do not count."""
     image = draw_page(lines=3, red=[0])
     image.save(tmp_path / "a.png")
-    page = analyse(image, by_colour, locate, LABELS)
+    page = analyse(image, READERS)
     rows = [
         {"bbox": line.box, "writing_type": kind}
         for line, kind in zip(page.lines, ("typewritten", None, "printed"), strict=True)
@@ -278,7 +278,7 @@ def test_a_line_with_its_neighbours_is_a_line() -> None:
     """A crop that shows the lines above and below goes to the recogniser whole, whatever the size of its pixels."""
     crop = draw_page().crop((90, 180, 900, 380))
     for image in (crop, crop.resize((2025, 500))):
-        assert recognise_anything(image, by_colour, locate, LABELS)[1] is None
+        assert recognise_anything(image, READERS)[1] is None
 
 
 def test_a_doubtful_page_of_few_rows_is_a_line() -> None:
@@ -288,8 +288,8 @@ def test_a_doubtful_page_of_few_rows_is_a_line() -> None:
     def unsure(images: Sequence[Image.Image]) -> list[Prediction]:
         return [Prediction("handwritten", 0.7, {"handwritten": 0.7, "printed": 0.3}, uncertain=True) for _ in images]
 
-    assert recognise_anything(image, unsure, locate, LABELS)[1] is None
-    assert recognise_anything(image, by_colour, locate, LABELS)[1] is not None
+    assert recognise_anything(image, reading_by(unsure))[1] is None
+    assert recognise_anything(image, READERS)[1] is not None
 
 
 def test_a_large_title_does_not_hide_the_rows_of_a_page() -> None:
@@ -305,7 +305,7 @@ def test_a_large_title_does_not_hide_the_rows_of_a_page() -> None:
 def test_a_strip_is_a_slip_on_its_side_only_when_its_writing_could_be_read() -> None:
     """The letters of a single line may look like the rows of a slip that lies on its side; size tells them apart."""
     slip = draw_page().crop((90, 100, 430, 980)).transpose(Image.Transpose.ROTATE_90)
-    assert recognise_anything(slip, by_colour, locate, LABELS)[1] is None
-    page = recognise_anything(slip.resize((1760, 680)), by_colour, locate, LABELS)[1]
+    assert recognise_anything(slip, READERS)[1] is None
+    page = recognise_anything(slip.resize((1760, 680)), READERS)[1]
     assert page is not None
     assert page.orientation in {90, 270}

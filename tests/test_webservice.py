@@ -132,6 +132,14 @@ def test_a_missing_file_is_explained(service: Fixture, request_parts: dict[str, 
     assert "curl -F file=@line.png" in message
 
 
+@pytest.mark.parametrize("path", ["/predict/?explain=maybe", "/explain/?method=magic", "/predict/page/?page=0"])
+def test_a_wrong_parameter_is_no_missing_file(service: Fixture, path: str) -> None:
+    """The message names the parameter, and says nothing of files."""
+    message = check_error(service.post(picture(DARK), path), 422, "invalid_request")
+    assert message.startswith("query.")
+    assert "file" not in message
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [
@@ -328,10 +336,10 @@ def test_moving_the_alias_swaps_under_load_without_a_failed_request(tmp_path: Pa
 
 
 def wait_for_version(client: TestClient, version: str) -> bool:
-    """Ask health until it names the version, for at most 30 seconds."""
+    """Ask health until the main task has the version, for at most 30 seconds."""
     pause = threading.Event()
     for _ in range(600):
-        health = client.get("/health").json()
+        health = client.get("/health").json()["tasks"][NAME]  # there is no page network, so the whole is degraded
         if (health["status"], health["model_version"]) == ("ok", version):
             return True
         pause.wait(0.05)

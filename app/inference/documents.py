@@ -20,10 +20,9 @@ from app.errors import InputError, NoTextError, UnreadableImageError
 from app.inference.pool import in_processes
 from app.inference.recogniser import Recogniser
 from app.inference.results import Row, append, end_torn_row, names_for, rows_in
-from app.pages import Page, PageLimits, count_pages, pages_of, recognise_anything
+from app.pages import Page, PageLimits, Readers, count_pages, pages_of, recognise_anything
 from app.pages.alto import to_alto
 from app.pages.overlay import overlay
-from app.tasks import Locate
 
 MIXED, NO_TEXT, ERROR = "mixed", "no text", "error"
 PIECE = 4  # pages of a long file that a process takes at a time, and loses when it is interrupted
@@ -141,16 +140,16 @@ def finish(whole: Unfinished, job: Job) -> None:
 def answer_piece(piece: Piece, job: Job) -> Answered:
     """Answer for each page of a piece; one that cannot be read has its error as its row."""
     answered = Answered(piece, {}, {})
-    recogniser, locate = recogniser_of(job.bundle), recogniser_of(job.page_bundle).places
+    readers = readers_of(recogniser_of(job.bundle), recogniser_of(job.page_bundle))
     for number, image in read_pages(piece, job.limits):
         about: Row = {"file": str(piece.file), "page": number}
         if not isinstance(image, Image):
             answered.rows[number] = {**about, "error": str(image)}
             continue
-        fields, page = answer_page(image, recogniser, locate)
+        fields, page = answer_page(image, readers)
         answered.rows[number] = {**about, **fields}
         if page:
-            draw(image, page, recogniser.description.labels, job, f"{piece.name}-{number:04d}.png")
+            draw(image, page, readers.labels, job, f"{piece.name}-{number:04d}.png")
         if job.alto:
             empty = Page(*image.size, 0, 0.0, (), None, 0.0, {}, mixed=False, shares={}, counts={})
             answered.pages[number] = page or empty  # which keeps its number among the pages of its file
@@ -180,20 +179,25 @@ def recogniser_of(bundle: Path) -> Recogniser:
     return Recogniser.load(bundle, threads=1)
 
 
-def answer_page(image: Image, recogniser: Recogniser, locate: Locate) -> tuple[Row, Page | None]:
+def readers_of(lines: Recogniser, places: Recogniser) -> Readers:
+    """What reads pages, of the recogniser of lines and that which tells where they are."""
+    about = lines.description
+    return Readers(lines.predict, places.places, about.labels, places.description.labels, about.uncertain_below)
+
+
+def answer_page(image: Image, readers: Readers) -> tuple[Row, Page | None]:
     """The row of one page, and the page unless it is a single line or bears no text."""
     size = {"width": image.width, "height": image.height}
-    labels = recogniser.description.labels
     try:
-        prediction, page = recognise_anything(image, recogniser.predict, locate, labels)
+        prediction, page = recognise_anything(image, readers)
     except NoTextError:
         return {**size, "predicted_class": None, "confidence": 0.0}, None
     row: Row = {**size, "predicted_class": prediction.label, "confidence": round(prediction.confidence, 4)}
     row["uncertain"] = prediction.uncertain
     if page:
         row |= {"orientation": page.orientation, "skew": page.skew, "mixed": page.mixed}
-        row |= {f"{label}_ratio": round(page.shares[label], 4) for label in labels}
-        row |= {f"{label}_lines": page.counts[label] for label in labels}
+        row |= {f"{label}_ratio": round(page.shares[label], 4) for label in readers.labels}
+        row |= {f"{label}_lines": page.counts[label] for label in readers.labels}
     return row, page
 
 
@@ -205,8 +209,12 @@ def draw(image: Image, page: Page, labels: Sequence[str], job: Job, name: str) -
 
 
 def folder_of(rows: Collection[Row]) -> str:
-    """The folder that a file is copied into: that of its class; one whose pages differ is mixed."""
-    classes = {class_of(row) for row in rows} - {NO_TEXT} or {NO_TEXT}
+    """The folder that a file is copied into: that of its class; one whose pages differ is mixed.
+
+    Pages that are empty or could not be read count only where there are no others.
+    """
+    found = {class_of(row) for row in rows}
+    classes = found - {NO_TEXT, ERROR} or found - {NO_TEXT} or {NO_TEXT}
     return (classes.pop() if len(classes) == 1 else MIXED).replace(" ", "_")
 
 

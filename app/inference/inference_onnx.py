@@ -1,9 +1,11 @@
 """Answers for image files without the service: `python -m app.inference.inference_onnx FILE|FOLDER... [--json]`.
 
-Uses the bundle that ships with the project, or any other with `--bundle`. Prints a table, or with `--json` one JSON
-object a line. Folders are searched with all below them. A file that cannot be read is reported and the others are
-answered; the exit code is then 1. Nothing is written to the prediction log. `--show-steps steps.png` draws what the
-network sees, and how it comes to that. `--text` reads hand-printed text sign by sign, as `/predict/text/` does.
+Uses the bundle that ships with the project, or any other with `--bundle`. As in the service, the main task takes lines
+and whole pages, of a file with several the first; other tasks take an image for what they recognise. Prints a table, or
+with `--json` one JSON object a line. Folders are searched with all below them. A file that cannot be read is reported
+and the others are answered; the exit code is then 1. Nothing is written to the prediction log. `--show-steps steps.png`
+draws what the network sees, and how it comes to that. `--text` reads hand-printed text sign by sign, as
+`/predict/text/` does.
 
     python -m app.inference.inference_onnx FOLDER --out results.csv --overlay DIR --alto DIR --copy-to DIR
 
@@ -29,15 +31,15 @@ from tqdm import tqdm
 
 from app.config import read_settings
 from app.errors import BundleError, InputError
-from app.inference.documents import ERROR, Job, run
+from app.inference.documents import ERROR, MIXED, Job, readers_of, run
 from app.inference.recogniser import Recogniser
 from app.inference.results import write_table
-from app.pages import PageLimits
+from app.pages import Page, PageLimits, first_page, recognise_anything
 from app.preprocess import read_image, trace
-from app.tasks import DEFAULT, PAGE_TEXT, TASKS, Prediction
+from app.tasks import DEFAULT, OF_PLACES, OF_SIGNS, TASKS, Prediction
 from app.text import ReadSign, Text, box_around, read_text
 
-Read = Callable[[Image.Image], Prediction | Text]
+Read = Callable[[bytes], tuple[Prediction | Text, Page | None]]
 MOST_SHOWN, CELL, GAP = 50, (260, 132), 4  # of the picture of the steps: files, pixels of a cell and between cells
 SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".jp2", ".pgm", ".ppm", ".pbm"}
@@ -51,6 +53,7 @@ class Result:
     file: str
     milliseconds: float
     answer: Prediction | Text | None = None
+    page: Page | None = None
     error: str | None = None
 
 
@@ -58,20 +61,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Answer for the files named on the command line; returns 0, 1 when a file failed, 2 without a bundle."""
     options = read_arguments(arguments)
     settings = read_settings()
-    bundle = options.bundle or settings.embedded / (signs_task() if options.text else options.task)
+    bundle = options.bundle or settings.embedded / (OF_SIGNS if options.text else options.task)
+    limits = PageLimits(options.max_pages, settings.max_pixels)
     try:
         recogniser = Recogniser.load(bundle, settings.inference_threads)
         recogniser.check_probes(bundle)  # warms up too, so that the first image's milliseconds are like the others'
+        read = reading(recogniser, options, limits)
     except (BundleError, InputError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     if options.out:
-        return answer_documents(options, bundle, PageLimits(options.max_pages, settings.max_pixels))
+        if recogniser.description.task == DEFAULT:
+            return answer_documents(options, bundle, limits)
+        sys.stderr.write(
+            f"--out analyses pages, which is for {DEFAULT}, not {recogniser.description.task}; leave it out\n"
+        )
+        return 2
     files = list(find_files(options.paths, SUFFIXES))
-    read = reading(recogniser) if options.text else recognising(recogniser)
     show = as_json if options.json else as_row
     failed = 0
-    for result in answer(read, files, settings.max_pixels):
+    for result in answer(read, files):
         failed += result.answer is None
         with tqdm.external_write_mode():
             sys.stdout.write(show(result) + "\n")
@@ -100,17 +109,21 @@ def read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.text and (options.out or options.show_steps):
         parser.error("--text is for single images, without --out and --show-steps; add --json for boxes")
+    if options.text and (options.task != DEFAULT or options.bundle):
+        parser.error(f"--text reads with the bundle of {OF_SIGNS} that ships, without --task and --bundle")
+    if not options.out and (options.overlay or options.alto or options.copy_to):
+        parser.error("--overlay, --alto and --copy-to need --out, a file for the results")
     if options.out and options.out.suffix not in {".csv", ".jsonl", ".parquet"}:
         parser.error(f"--out {options.out} must end in .csv, .jsonl or .parquet")
     if options.out and options.out.suffix == ".parquet" and find_spec("pyarrow") is None:
-        parser.error("a .parquet file needs pyarrow: install it with `pip install pyarrow`, or name a .csv file")
+        parser.error("a .parquet file needs pyarrow, which `./run_tests.sh` sets up; or name a .csv file")
     return options
 
 
 def answer_documents(options: argparse.Namespace, bundle: Path, limits: PageLimits) -> int:
     """Analyse documents into the files that `--out` and its companions name; returns 0, 1 when a file failed."""
     results = options.out.with_suffix(".jsonl")
-    page_bundle = read_settings().embedded / PAGE_TEXT.name
+    page_bundle = read_settings().embedded / OF_PLACES
     job = Job(bundle, page_bundle, limits, results, options.overlay, options.alto, options.copy_to)
     files = list(dict.fromkeys(find_files(options.paths, SUFFIXES | {".pdf"})))
     try:
@@ -134,31 +147,27 @@ def find_files(paths: Iterable[Path], suffixes: AbstractSet[str]) -> Iterator[Pa
             yield path
 
 
-def signs_task() -> str:
-    """The task whose labels texts are put together of."""
-    return next(name for name, task in TASKS.items() if task.signs)
+def reading(recogniser: Recogniser, options: argparse.Namespace, limits: PageLimits) -> Read:
+    """A function from the bytes of a file to its answer, and its page where it shows one."""
+    if options.text:
+        return lambda data: (read_text(read_image(data, limits.max_pixels), recogniser.predict), None)
+    if recogniser.description.task != DEFAULT:
+        return lambda data: (recogniser.predict([read_image(data, limits.max_pixels)])[0], None)
+    settings = read_settings()
+    readers = readers_of(recogniser, Recogniser.load(settings.embedded / OF_PLACES, settings.inference_threads))
+    return lambda data: recognise_anything(first_page(data, limits), readers)
 
 
-def recognising(recogniser: Recogniser) -> Read:
-    """A function that gives one prediction for an image."""
-    return lambda image: recogniser.predict([image])[0]
-
-
-def reading(recogniser: Recogniser) -> Read:
-    """A function that reads the text of an image."""
-    return lambda image: read_text(image, recogniser.predict)
-
-
-def answer(read: Read, files: Sequence[Path], max_pixels: int) -> Iterator[Result]:
+def answer(read: Read, files: Sequence[Path]) -> Iterator[Result]:
     """Answer file after file, with a progress bar on a terminal's standard error when there are several."""
     for file in tqdm(files, unit=" images", disable=None if len(files) > 1 else True):
         start = time.perf_counter()
-        found, error = None, None
+        found, page, error = None, None, None
         try:
-            found = read(read_image(file.read_bytes(), max_pixels))
+            found, page = read(file.read_bytes())
         except (InputError, OSError) as failure:
             error = str(failure)
-        yield Result(str(file), round((time.perf_counter() - start) * 1000, 2), found, error)
+        yield Result(str(file), round((time.perf_counter() - start) * 1000, 2), found, page, error)
 
 
 def draw_steps(recogniser: Recogniser, files: Sequence[Path], max_pixels: int) -> Image.Image:
@@ -186,6 +195,9 @@ def as_row(result: Result) -> str:
         below, uncertain = "".join(f"\n    {line}" for line in found.text.splitlines()), bool(found.reasons)
     else:
         said, uncertain = found.label, found.uncertain
+        if result.page:
+            said = MIXED if result.page.mixed else said
+            below = f": a page, lines: {', '.join(f'{count} {name}' for name, count in result.page.counts.items())}"
     mark = "?" if uncertain else " "
     return f"{said:<14} {found.confidence:>8.4f} {result.milliseconds:>9.2f} ms  {mark} {result.file}{below}"
 
@@ -196,6 +208,8 @@ def as_json(result: Result) -> str:
     if result.answer is None:
         return json.dumps(about | {"error": result.error}, ensure_ascii=False)
     fields = text_fields(result.answer) if isinstance(result.answer, Text) else asdict(result.answer)
+    if page := result.page:
+        fields |= {"mixed": page.mixed, "orientation": page.orientation, "lines": page.counts, "shares": page.shares}
     return json.dumps(about | fields, ensure_ascii=False)
 
 

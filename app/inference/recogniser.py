@@ -14,7 +14,7 @@ from app.errors import BundleError
 from app.inference.bundle import DESCRIPTION, MAPS, MODEL, Description, read_description
 from app.preprocess import contrast_of, read_image, to_batch, views_of
 from app.stopwatch import stage
-from app.tasks import PLACE, Prediction
+from app.tasks import PLACE, Prediction, low_confidence
 
 BATCH = 16
 MULTIPLE = 32  # pixels: of which the sides of pages are multiples
@@ -171,8 +171,7 @@ class Recogniser:
     def _doubts(self, confidence: float, contrast: int, standing: float) -> Iterator[str]:
         threshold, blank = self.description.uncertain_below, self.description.blank_below
         strange = self.description.strange_below
-        if confidence < threshold:
-            yield f"confidence {confidence:.3f} is below the threshold {threshold:.3f}"
+        yield from low_confidence(confidence, threshold)
         if contrast < blank:
             yield f"the image seems blank: its grey values span {contrast}, under {blank}"
         if strange is not None and standing < strange:

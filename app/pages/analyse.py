@@ -1,6 +1,6 @@
 """Analyses a page: finds its lines, has each recognised, and draws the answer for the whole page from them.
 
-Knows the networks only as `predict` and `locate`. Reads no files and knows nothing of HTTP.
+Knows the networks only as `Readers`. Reads no files and knows nothing of HTTP.
 """
 
 from collections import Counter
@@ -12,7 +12,7 @@ from PIL import Image
 
 from app.pages.segment import Box, Found, Line
 from app.pages.upright import Matrix, Upright, put_right
-from app.tasks import DEFAULT, PAGE_TEXT, TASKS, Locate, Predict, Prediction
+from app.tasks import Locate, Predict, Prediction, low_confidence
 
 MARGIN = 0.3  # of the height of a line's box, around it: what people leave when they cut out a line
 REAL_SHARE, SURE = 0.06, 0.9  # of the writing in lines as confident as that: a second kind makes a page mixed
@@ -21,6 +21,21 @@ MAP_WEIGHT, DOUBT = 0.7, 0.01  # how much the map's opinion of a line counts, an
 STRIP = 3.0  # widths of the pieces of a polygon, in core heights
 
 Point = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Readers:
+    """What pages are read by: `locate` says where text is, `predict` of what kind a line is.
+
+    `labels` are those of lines; one is flagged when its confidence is under `uncertain_below`. `kinds` are the labels
+    of the map that `locate` draws, in its order.
+    """
+
+    predict: Predict
+    locate: Locate
+    labels: Sequence[str]
+    kinds: Sequence[str]
+    uncertain_below: float
 
 
 @dataclass(frozen=True)
@@ -55,35 +70,37 @@ class Page:
     counts: Mapping[str, int]
 
 
-def analyse(image: Image.Image, predict: Predict, locate: Locate, labels: Sequence[str]) -> Page:
+def analyse(image: Image.Image, readers: Readers) -> Page:
     """Find the lines of a page (RGB, any size), recognise each, and answer for the whole page."""
-    return recognise_lines(put_right(image, locate), image.size, predict, labels)
+    return recognise_lines(put_right(image, readers.locate), image.size, readers)
 
 
-def recognise_lines(upright: Upright, size: tuple[int, int], predict: Predict, labels: Sequence[str]) -> Page:
+def recognise_lines(upright: Upright, size: tuple[int, int], readers: Readers) -> Page:
     """Recognise the lines of a page that was put right; *size* is that of the upload."""
     crops = [crop_of(upright, line.box) for line in upright.found.lines]
-    predictions = predict(crops) if crops else []
+    predictions = readers.predict(crops) if crops else []
     lines = tuple(
-        page_line(line, agreed(prediction, line.kinds), upright, size)
+        page_line(line, agreed(prediction, line.kinds, readers), upright, size)
         for line, prediction in zip(upright.found.lines, predictions, strict=True)
     )
-    return summarise(lines, labels, upright, size)
+    return summarise(lines, readers.labels, upright, size)
 
 
-def agreed(prediction: Prediction, kinds: Sequence[float]) -> Prediction:
+def agreed(prediction: Prediction, kinds: Sequence[float], readers: Readers) -> Prediction:
     """What a line is by the recogniser, which sees it alone, and by the map, which sees the lines around it.
 
-    The probabilities are multiplied, those of the map with less weight; what the map does not know counts as it is.
+    The probabilities are multiplied, those of the map with less weight; what the map does not know counts as it is. Of
+    the recogniser's doubts all stay but that of its own confidence.
     """
-    seen = dict(zip(PAGE_TEXT.labels, np.clip(kinds, DOUBT, 1 - DOUBT) ** MAP_WEIGHT, strict=False))
+    seen = dict(zip(readers.kinds, np.clip(kinds, DOUBT, 1 - DOUBT) ** MAP_WEIGHT, strict=False))
     product = {label: share * seen.get(label, 1.0) for label, share in prediction.probabilities.items()}
     total = sum(product.values())
     probabilities = {label: float(share / total) for label, share in product.items()}
     label = max(probabilities, key=probabilities.__getitem__)
     confidence = probabilities[label]
-    below = TASKS[DEFAULT].uncertain_below
-    reasons = (f"confidence {confidence:.3f} is below the threshold {below:.3f}",) if confidence < below else ()
+    own = low_confidence(prediction.confidence, readers.uncertain_below)
+    others = (reason for reason in prediction.reasons if reason not in own)
+    reasons = (*low_confidence(confidence, readers.uncertain_below), *others)
     return Prediction(label, confidence, probabilities, bool(reasons), reasons)
 
 

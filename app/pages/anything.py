@@ -1,15 +1,13 @@
 """Answers for an image of which nobody says what it shows: a word or line is recognised, a page is analysed."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from PIL import Image
 
 from app.errors import NoTextError
-from app.pages.analyse import Page, recognise_lines
+from app.pages.analyse import Page, Readers, recognise_lines
 from app.pages.segment import Found
 from app.pages.upright import put_right
-from app.tasks import Locate, Predict, Prediction
+from app.tasks import Prediction
 
 SMALL_SIDE = 150  # pixels of the shorter side: less is no page
 LONG = 5.0  # times as wide as high: a line
@@ -24,21 +22,19 @@ FILLED = 0.3  # of the image that the boxes of a word or line take at least
 UNSURE_BELOW = 0.8  # share of the page's writing that has its class
 
 
-def recognise_anything(
-    image: Image.Image, predict: Predict, locate: Locate, labels: Sequence[str]
-) -> tuple[Prediction, Page | None]:
+def recognise_anything(image: Image.Image, readers: Readers) -> tuple[Prediction, Page | None]:
     """The answer for an image (RGB), and the page when it is one; raises NoTextError for an empty page."""
     if is_small(image.size):
-        return predict([image])[0], None
-    upright = put_right(image, locate)
+        return readers.predict([image])[0], None
+    upright = put_right(image, readers.locate)
     if not upright.found.lines and min(image.size) >= PAGE_SIDE:
         message = f"no text found on the page of {image.width} x {image.height} pixels; send a page that bears writing"
         raise NoTextError(message)
     if is_line(upright.found):
-        return predict([image])[0], None
-    page = recognise_lines(upright, image.size, predict, labels)
+        return readers.predict([image])[0], None
+    page = recognise_lines(upright, image.size, readers)
     if is_doubtful(page, upright.found):
-        return predict([image])[0], None
+        return readers.predict([image])[0], None
     return prediction_of(page), page
 
 

@@ -66,6 +66,11 @@ class Prediction:
     reasons: tuple[str, ...] = ()
 
 
+def low_confidence(confidence: float, below: float) -> tuple[str, ...]:
+    """Why an answer is uncertain whose calibrated confidence is under a threshold; nothing where it is not."""
+    return (f"confidence {confidence:.3f} is below the threshold {below:.3f}",) if confidence < below else ()
+
+
 PLACE = 2  # pixels, a side, of the squares that are the places of a page
 
 Predict = Callable[[Sequence[Image]], list[Prediction]]

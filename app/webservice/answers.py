@@ -1,11 +1,11 @@
 """What the service answers with, as documented models; their fields are promised to clients."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from app.inference.production import Production
+from app.inference.production import Live, Production
 
 BEST = 5
 
@@ -32,17 +32,42 @@ class Answer(BaseModel):
     request_id: str = Field(description="as in the header X-Request-ID and in the prediction log")
 
 
+def fields_of(live: Live, milliseconds: float, request_id: str) -> dict[str, Any]:
+    """The fields that every answer ends with: which model gave it, in what time, to which request."""
+    return {
+        "model_name": live.description.task,
+        "model_version": live.version,
+        "model_alias": live.place.alias,
+        "prediction_time_ms": milliseconds,
+        "request_id": request_id,
+    }
+
+
+class AnswerForPage(Answer):
+    """The answer for an image that is a whole page: the fields of every answer, and what the page is made of."""
+
+    orientation: int = Field(description="degrees counterclockwise by which the page was turned to be upright")
+    mixed: bool = Field(description="true when both kinds of writing carry a real share of the page")
+    handwritten_ratio: float = Field(ge=0, le=1, description="share of the writing, by area, that is handwritten")
+    lines: dict[str, int] = Field(description="how many lines of each class were found")
+
+
 class TaskAnswer(Answer):
     """The answer of `/predict/{task}/`: for tasks of many labels, with the best of them in order."""
 
     top: list[Choice] = Field(description="the five most probable labels, the most probable first")
 
 
+class TaskAnswerForPage(AnswerForPage, TaskAnswer):
+    """The answer of `/predict/{task}/` for an image that is a whole page."""
+
+
 def with_top(answer: Answer) -> TaskAnswer:
     """Add the most probable labels, at most five, the most probable first."""
     ranked = sorted(answer.probabilities.items(), key=lambda pair: -pair[1])[:BEST]
     top = [Choice(label=label, probability=min(1.0, probability)) for label, probability in ranked]
-    return TaskAnswer(**answer.model_dump(), top=top)
+    form = TaskAnswerForPage if isinstance(answer, AnswerForPage) else TaskAnswer
+    return form(**answer.model_dump(), top=top)
 
 
 class ErrorAnswer(BaseModel):

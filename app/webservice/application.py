@@ -13,7 +13,7 @@ from app.config import Settings
 from app.inference.production import OpenStore, Production, Watch, open_registry
 from app.prediction_log import PredictionFile, PredictionLog
 from app.tasks import TASKS
-from app.webservice.answers import Health, TaskAnswer, with_top
+from app.webservice.answers import Health, TaskAnswer, TaskAnswerForPage, with_top
 from app.webservice.batch import batching
 from app.webservice.envelope import Envelope
 from app.webservice.explanations import explaining
@@ -106,7 +106,7 @@ def routes(service: Service, workers: Workers) -> APIRouter:
     """The paths of the service, each with and without its last slash."""
     router = APIRouter()
 
-    async def predict_task(task: str, request: Request, file: UploadFile) -> TaskAnswer:
+    async def predict_task(task: str, request: Request, file: UploadFile) -> TaskAnswerForPage | TaskAnswer:
         """Answer for any task that has a model in production, with its five most probable labels."""
         return with_top(await workers.run(service.answer, task, await file.read(), request.state.request_id))
 

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Request, UploadFile
 from pydantic import BaseModel, Field
 
 from app.errors import PenPressError
-from app.webservice.answers import Answer, ErrorAnswer
-from app.webservice.failures import DOCUMENTED, meaning
+from app.webservice.answers import Answer, AnswerForPage, ErrorAnswer
+from app.webservice.failures import DOCUMENTED, meaning, unforeseen
 from app.webservice.service import Service
 from app.webservice.workers import Workers
 
@@ -16,7 +16,7 @@ class Entry(BaseModel):
     """What became of one file: an answer, or an error with the status it would have had alone."""
 
     status: int = Field(description="200, or the status that this file would have got alone")
-    answer: Answer | None
+    answer: AnswerForPage | Answer | None
     error: ErrorAnswer | None
 
 
@@ -33,33 +33,37 @@ def count_one_more(request: Request) -> None:
         take()
 
 
+def entry_of(found: Answer | BaseException, request_id: str) -> Entry:
+    """What became of one file, in the form in which it is answered."""
+    if isinstance(found, Answer):
+        return Entry(status=200, answer=found, error=None)
+    if isinstance(found, PenPressError):
+        status, code, message = *meaning(found), str(found)
+    else:
+        status, code, message = unforeseen(found, request_id)
+    return Entry(status=status, answer=None, error=ErrorAnswer(code=code, message=message, request_id=request_id))
+
+
 def batching(service: Service, workers: Workers) -> APIRouter:
     """The route `/predict/batch/`; to be added before `/predict/{task}/`, which would take it for a task."""
     router = APIRouter()
 
-    async def answer(number: int, upload: UploadFile, request: Request) -> Entry:
-        request_id = request.state.request_id
-        try:
-            if number:  # the first is counted with the request
-                count_one_more(request)
-            found = await workers.run(service.answer, service.main, await upload.read(), request_id)
-        except PenPressError as error:
-            status, code = meaning(error)
-            return Entry(
-                status=status, answer=None, error=ErrorAnswer(code=code, message=str(error), request_id=request_id)
-            )
-        return Entry(status=200, answer=found, error=None)
+    async def answer(number: int, upload: UploadFile, request: Request) -> Answer:
+        if number:  # the first is counted with the request
+            count_one_more(request)
+        return await workers.run(service.answer, service.main, await upload.read(), request.state.request_id)
 
     async def predict_batch(request: Request, files: list[UploadFile]) -> BatchAnswer:
         """Answer for many images of the main task at once; every one leaves a line in the prediction log."""
         turn = asyncio.Semaphore(workers.count)  # so that a long batch lets single images through
 
-        async def in_turn(number: int, upload: UploadFile) -> Entry:
+        async def in_turn(number: int, upload: UploadFile) -> Answer:
             async with turn:
                 return await answer(number, upload, request)
 
-        entries = await asyncio.gather(*(in_turn(*each) for each in enumerate(files)))
-        return BatchAnswer(entries=entries, request_id=request.state.request_id)
+        found = await asyncio.gather(*(in_turn(*each) for each in enumerate(files)), return_exceptions=True)
+        request_id = request.state.request_id
+        return BatchAnswer(entries=[entry_of(each, request_id) for each in found], request_id=request_id)
 
     router.post("/predict/batch/", responses=DOCUMENTED)(predict_batch)
     router.post("/predict/batch", include_in_schema=False)(predict_batch)

@@ -14,9 +14,8 @@ from pydantic import BaseModel, Field
 from app.inference.heat import Method, draw, explain, number_of, to_png
 from app.inference.production import Live
 from app.pages.overlay import overlay
-from app.webservice.answers import Answer
+from app.webservice.answers import Answer, AnswerForPage
 from app.webservice.failures import DOCUMENTED, RequestError
-from app.webservice.page_answers import AnswerForPage
 from app.webservice.service import Answered, Service
 from app.webservice.workers import Workers
 

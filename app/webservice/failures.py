@@ -101,17 +101,25 @@ def on_http(request: Request, error: HTTPException) -> JSONResponse:
 
 def on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
     """Answer a request whose parts are missing or of the wrong kind."""
-    found = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-    message = f"{found}; send the image as a file in the multipart field `file`: curl -F file=@line.png URL"
+    errors = error.errors()
+    message = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in errors)
+    fields = [each["loc"][1] for each in errors if each["loc"][0] == "body" and len(each["loc"]) > 1]
+    if not fields:
+        return error_response(422, "invalid_request", message, request.state.request_id)
+    message += f"; send images as files in the multipart field `{fields[0]}`: curl -F {fields[0]}=@line.png URL"
     return error_response(422, "missing_file", message, request.state.request_id)
 
 
 def on_unknown(request: Request, error: Exception) -> JSONResponse:
-    """Answer what nobody foresaw; the text stays in the log, the client gets the request id to ask about."""
+    """Answer what nobody foresaw."""
     request_id = request.state.request_id
+    return error_response(*unforeseen(error, request_id), request_id, {REQUEST_ID: request_id})
+
+
+def unforeseen(error: BaseException, request_id: str) -> tuple[int, str, str]:
+    """Status, code and message of what nobody foresaw; its text stays in the log, under the id that the client gets."""
     logger.error("request %s failed", request_id, exc_info=error)
-    message = f"something went wrong here; the service's log has the details under request {request_id}"
-    return error_response(500, "internal_error", message, request_id, {REQUEST_ID: request_id})
+    return 500, "internal_error", f"something went wrong here; the service's log has it under request {request_id}"
 
 
 def add_handlers(app: FastAPI) -> None:

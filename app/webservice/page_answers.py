@@ -7,18 +7,9 @@ from PIL.Image import Image
 from pydantic import BaseModel, Field
 
 from app.pages import Page, PageLine
-from app.webservice.answers import Answer
+from app.webservice.answers import Answer, AnswerForPage
 
 POLYGON = "the outline of its ink, as [x, y] in pixels of the upload"
-
-
-class AnswerForPage(Answer):
-    """The answer for an image that is a whole page: the fields of every answer, and what the page is made of."""
-
-    orientation: int = Field(description="degrees counterclockwise by which the page was turned to be upright")
-    mixed: bool = Field(description="true when both kinds of writing carry a real share of the page")
-    handwritten_ratio: float = Field(ge=0, le=1, description="share of the writing, by area, that is handwritten")
-    lines: dict[str, int] = Field(description="how many lines of each class were found")
 
 
 class LineAnswer(BaseModel):

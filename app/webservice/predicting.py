@@ -2,10 +2,9 @@
 
 from fastapi import APIRouter, Request, Response, UploadFile
 
-from app.webservice.answers import Answer
+from app.webservice.answers import Answer, AnswerForPage
 from app.webservice.explanations import Explained, ExplainedPage, Wanted, When, explained
 from app.webservice.failures import DOCUMENTED
-from app.webservice.page_answers import AnswerForPage
 from app.webservice.service import Service
 from app.webservice.workers import Workers
 

@@ -16,11 +16,11 @@ from app import heap
 from app.config import Settings
 from app.errors import PredictionLogError
 from app.inference.production import Live, Place, Production, Watch
-from app.pages import Page, PageLimits, analyse, first_page, pages_of, prediction_of, recognise_anything
+from app.pages import Page, PageLimits, Readers, analyse, first_page, pages_of, prediction_of, recognise_anything
 from app.prediction_log import Entry, PredictionLog
 from app.stopwatch import measured, stage
-from app.tasks import PAGE_TEXT, Prediction
-from app.webservice.answers import Answer, Health, Limits, task_health
+from app.tasks import OF_PLACES, TASKS, Prediction
+from app.webservice.answers import Answer, Health, Limits, fields_of, task_health
 from app.webservice.failures import RequestError
 from app.webservice.metrics import Metrics
 from app.webservice.page_answers import PagesAnswer, ReadPages, one_page, with_page
@@ -91,11 +91,7 @@ class Service:
             probabilities=dict(prediction.probabilities),
             uncertain=prediction.uncertain,
             reasons=list(prediction.reasons),
-            model_name=live.description.task,
-            model_version=live.version,
-            model_alias=live.place.alias,
-            prediction_time_ms=milliseconds,
-            request_id=request_id,
+            **fields_of(live, milliseconds, request_id),
         )
         whole = answer if page is None else with_page(answer, page, live.description.labels)
         return Answered(whole, live, image, page)
@@ -121,18 +117,14 @@ class Service:
         self.metrics.took(stages)
         answer = PagesAnswer(
             pages=[one_page(page, labels) for page in pages],
-            model_name=live.description.task,
-            model_version=live.version,
-            model_alias=live.place.alias,
-            prediction_time_ms=round((time.perf_counter() - start) * 1000, 3),
-            request_id=request_id,
+            **fields_of(live, round((time.perf_counter() - start) * 1000, 3), request_id),
         )
         return ReadPages(answer, pages, labels, kept, count)
 
     def _analyse(self, live: Live, image: Image, data: bytes, request_id: str) -> Page:
         """Analyse one page and record the answer."""
         start = time.perf_counter()
-        page = analyse(image, self._sharing.among_threads(live.predict), self.locate, live.description.labels)
+        page = analyse(image, self._readers(live))
         prediction, milliseconds = prediction_of(page), round((time.perf_counter() - start) * 1000, 3)
         with stage("log"):
             self.record(entry_of(prediction, live, data, request_id, milliseconds))
@@ -146,16 +138,21 @@ class Service:
             image = first_page(data, self._page_limits())
         if task != self.main:
             return live.predict([image])[0], image, None
-        predict = self._sharing.among_threads(live.predict)
-        prediction, page = recognise_anything(image, predict, self.locate, live.description.labels)
+        prediction, page = recognise_anything(image, self._readers(live))
         return prediction, image, page
+
+    def _readers(self, live: Live) -> Readers:
+        """What reads pages, of which *live* tells what kind a line is."""
+        about, predict = live.description, self._sharing.among_threads(live.predict)
+        return Readers(predict, self.locate, about.labels, TASKS[OF_PLACES].labels, about.uncertain_below)
 
     def _page_limits(self) -> PageLimits:
         return PageLimits(self.settings.max_pages, self.settings.max_pixels)
 
     def check(self) -> None:
-        """Raise RequestError or PredictionLogError when the main task could not be answered now."""
-        self.live_of(self.main)
+        """Raise RequestError or PredictionLogError when the main task, pages too, could not be answered now."""
+        for task in (self.main, OF_PLACES):
+            self.live_of(task)
         try:
             self.log.check()
             self.log_problem = None
@@ -202,7 +199,7 @@ class Service:
 
         See `Locate` in `app.tasks` for the shapes.
         """
-        return self.live_of(PAGE_TEXT.name).recogniser.places(page)
+        return self.live_of(OF_PLACES).recogniser.places(page)
 
     def check_size(self, data: bytes) -> None:
         """Raise RequestError for an upload of no bytes or of too many."""
@@ -227,8 +224,10 @@ class Service:
         logger.error("%s", error)
 
     def _own_problems(self) -> list[str]:
-        stopped = [] if self.watch.alive else ["the alias is no longer followed; start the service anew"]
-        return [*stopped, *filter(None, (self.log_problem, self.worker_problem))]
+        own = [] if self.watch.alive else ["the alias is no longer followed; start the service anew"]
+        if not self.productions[OF_PLACES].live:
+            own.append(f"no model of {OF_PLACES!r} is in production, so pages are not answered; promote one")
+        return [*own, *filter(None, (self.log_problem, self.worker_problem))]
 
 
 def entry_of(prediction: Prediction, live: Live, data: bytes, request_id: str, milliseconds: float) -> Entry:

@@ -6,12 +6,12 @@ from fastapi import APIRouter, Request, UploadFile
 from pydantic import BaseModel, Field
 
 from app import heap
-from app.inference.production import Live
 from app.preprocess import read_image
 from app.stopwatch import measured, stage
-from app.tasks import Prediction
+from app.tasks import OF_SIGNS, Prediction
 from app.text import ReadSign, Text, box_around, read_text
-from app.webservice.failures import DOCUMENTED, RequestError
+from app.webservice.answers import fields_of
+from app.webservice.failures import DOCUMENTED
 from app.webservice.service import Service, entry_of
 from app.webservice.workers import Workers
 
@@ -64,7 +64,7 @@ def text_routes(service: Service, workers: Workers) -> APIRouter:
 
 def answer_text(service: Service, data: bytes, request_id: str) -> TextAnswer:
     """Read the text of an upload and record the answer; raises InputError, RequestError or PredictionLogError."""
-    live = reader_of(service)
+    live = service.live_of(OF_SIGNS)
     service.check_size(data)
     with measured() as stages:
         start = time.perf_counter()
@@ -77,26 +77,15 @@ def answer_text(service: Service, data: bytes, request_id: str) -> TextAnswer:
             service.record(entry_of(said, live, data, request_id, milliseconds))
     heap.give_back_after(image.width * image.height)
     service.metrics.took(stages)
+    service.metrics.predicted(live.description.task, said)
     return TextAnswer(
         text=text.text,
         confidence=min(1.0, text.confidence),
         uncertain=bool(text.reasons),
         reasons=list(text.reasons),
         lines=lines_of(text),
-        model_name=live.description.task,
-        model_version=live.version,
-        model_alias=live.place.alias,
-        prediction_time_ms=milliseconds,
-        request_id=request_id,
+        **fields_of(live, milliseconds, request_id),
     )
-
-
-def reader_of(service: Service) -> Live:
-    """What answers for the task whose labels are signs; raises RequestError where nothing does."""
-    for name, production in service.productions.items():
-        if production.task.signs:
-            return service.live_of(name)
-    raise RequestError(503, "no_model", "no task of this service recognises the signs of a text")
 
 
 def lines_of(text: Text) -> list[TextLine]:
