@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Sets up everything and runs the tests with branch coverage over app/, in a process for each processor, whose libraries
-# use one thread each. Arguments go to pytest:
+# Sets up everything and runs the tests with branch coverage over app/, in a process for each processor, at most four,
+# whose libraries use one thread each. Arguments go to pytest:
 #
 #   ./run_tests.sh                       all tests
-#   ./run_tests.sh tests/test_tasks.py   one file
+#   ./run_tests.sh tests/test_text.py    one file
 #   ./run_tests.sh -k rotation -x        tests by name, stop at the first failure
 #   ./run_tests.sh -n 0 --pdb            one process, which a debugger needs
 set -euo pipefail

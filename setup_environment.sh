@@ -24,11 +24,15 @@ set_up() {
   echo "$wanted $(lock_fingerprint)" >"$STAMP"
 }
 
-is_installed() { # what is there must come from this poetry.lock; `all` includes the others
-  local found fingerprint
+is_installed() { # what is there must come from this poetry.lock and have every group wanted; `all` has them all
+  local found fingerprint group
   [[ -x .venv/bin/python && -f "$STAMP" ]] || return 1
   read -r found fingerprint <"$STAMP" || true
-  [[ "$fingerprint" == "$(lock_fingerprint)" ]] && [[ "$found" == "$1" || "$found" == all ]]
+  [[ "$fingerprint" == "$(lock_fingerprint)" ]] || return 1
+  [[ "$found" != all ]] || return 0
+  for group in ${1//,/ }; do
+    [[ ",$found," == *",$group,"* ]] || return 1
+  done
 }
 
 lock_fingerprint() { cksum <poetry.lock | tr ' ' '-'; }

@@ -14,6 +14,7 @@ import logging
 import mmap
 import os
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -93,7 +94,7 @@ class PredictionFile:
     def _is_current(self, descriptor: int) -> bool:
         """Whether lines belong into this locked file: neither was it put aside while waiting for it, nor is it full.
 
-        A full one is put aside here: `predictions.log.1` is the oldest, and no number is used twice.
+        A full one is put aside here, under the time at which that happens, so that no name is used twice.
         """
         opened = os.fstat(descriptor)
         try:
@@ -104,10 +105,7 @@ class PredictionFile:
             return False
         if not self._max_bytes or opened.st_size < self._max_bytes:
             return True
-        numbers = [
-            int(path.suffix[1:]) for path in self.path.parent.glob(f"{self.path.name}.*") if path.suffix[1:].isdigit()
-        ]
-        self.path.rename(f"{self.path}.{max(numbers, default=0) + 1}")
+        self.path.rename(f"{self.path}.{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}")
         return False
 
 

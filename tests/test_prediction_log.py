@@ -5,6 +5,7 @@ import resource
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -137,7 +138,7 @@ def test_a_line_that_is_taken_in_part_is_an_error(log: PredictionFile) -> None:
 
 
 def test_a_full_log_is_put_aside_and_no_line_is_lost(tmp_path: Path) -> None:
-    """Several writers on one small log leave every line once, in files of the size, numbered from the oldest."""
+    """Several writers on one small log leave every line once, in files of the size, whose names tell their order."""
     logs = [PredictionFile(tmp_path / "predictions.log", max_bytes=2000) for _ in range(4)]
 
     def append(number: int) -> None:
@@ -146,13 +147,30 @@ def test_a_full_log_is_put_aside_and_no_line_is_lost(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(append, range(4)))
-    aside = {int(path.suffix[1:]): path for path in tmp_path.glob("predictions.log.*")}
-    assert sorted(aside) == list(range(1, len(aside) + 1))
-    assert all(2000 <= path.stat().st_size < 2500 for path in aside.values())
-    files = [*(aside[number] for number in sorted(aside)), tmp_path / "predictions.log"]
+    aside = sorted(tmp_path.glob("predictions.log.*"))
+    assert len(aside) > 10
+    assert all(2000 <= path.stat().st_size < 2500 for path in aside)
+    files = [*aside, tmp_path / "predictions.log"]
     told = [json.loads(line)["request_id"] for path in files for line in path.read_text("utf-8").splitlines()]
     assert sorted(told) == sorted(f"{number}-{part}" for number in range(4) for part in range(60))
     assert [each for each in told if each.startswith("2-")] == [f"2-{part}" for part in range(60)]
+
+
+def test_files_that_are_collected_never_overwrite_each_other(tmp_path: Path) -> None:
+    """A name is used once, also when all that were put aside before have been moved away; it is a time in UTC."""
+    log, archive = PredictionFile(tmp_path / "predictions.log", max_bytes=1), tmp_path / "archive"
+    archive.mkdir()
+    start = datetime.now(UTC)
+    for number in range(5):
+        log.append(replace(ENTRY, request_id=str(number)))
+        for path in tmp_path.glob("predictions.log.*"):
+            path.rename(archive / path.name)
+    collected = sorted(archive.iterdir())
+    assert [json.loads(path.read_text("utf-8"))["request_id"] for path in collected] == ["0", "1", "2", "3"]
+    times = [
+        datetime.strptime(path.name, "predictions.log.%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC) for path in collected
+    ]
+    assert start <= times[0] <= times[-1] <= datetime.now(UTC)
 
 
 def test_without_a_size_the_log_stays_one_file(log: PredictionFile) -> None:

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from app.inference.production import Production, Watch
+from app.prediction_log import Entry
 from app.stopwatch import around_stages, stage
 from app.tasks import TASKS
 from app.webservice.failures import RequestError
@@ -29,6 +30,7 @@ from tests.services import Fixture, check_error, serving
 from tests.stores import settings_in
 
 SWAPS = 100
+ENTRY = Entry("2026-01-01T00:00:00.000+00:00", "id", "0" * 64, 10, "document_type", "1", "printed", 0.9, False, 1.5)  # noqa: FBT003
 
 
 @dataclass
@@ -38,13 +40,20 @@ class Threaded:
     service: Service
     killed: list[int] = field(default_factory=list)
     threads: list[threading.Thread] = field(default_factory=list)
+    connections: list[socket.socket] = field(default_factory=list)
 
     def bear(self) -> socket.socket:
         """A thread that serves."""
         ours, theirs = socket.socketpair()
+        self.connections.append(theirs)
         self.threads.append(threading.Thread(target=serve, args=(self.service, theirs)))
         self.threads[-1].start()
         return ours
+
+    def end_last(self) -> None:
+        """Let the last worker end, which has nothing to do, and wait until it has."""
+        self.connections[-1].shutdown(socket.SHUT_RDWR)
+        self.threads[-1].join(30)
 
     def kill(self, process: int) -> None:
         """Note it."""
@@ -74,6 +83,23 @@ class Brief(Threaded):
         ours, theirs = socket.socketpair()
         with theirs:
             theirs.sendall(packed(1, None))
+        return ours
+
+
+class Rude(Threaded):
+    """A source of workers that hang up on their first job without reading it."""
+
+    def bear(self) -> socket.socket:
+        """A connection that is reset once a job has come."""
+        ours, theirs = socket.socketpair()
+
+        def hang_up() -> None:
+            with theirs:
+                theirs.sendall(packed(1, None))
+                theirs.recv(1, socket.MSG_PEEK)
+
+        self.threads.append(threading.Thread(target=hang_up))
+        self.threads[-1].start()
         return ours
 
 
@@ -119,7 +145,7 @@ def measure(_: Service) -> str:
 
 def find_outdated(service: Service) -> None:
     """Work whose bundle is gone; the log has how often it was asked for."""
-    service.log_problem = f"{service.log_problem or ''}x"
+    service.record(ENTRY)
     message = "gone"
     raise OutdatedError(message)
 
@@ -182,6 +208,30 @@ def test_a_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         assert service.client.get("/health").json()["problems"] == []
 
 
+def test_a_log_that_cannot_be_written_at_the_start_is_told_until_it_can(tmp_path: Path) -> None:
+    """Getting ready, and a refusal by a process that has not tried the log, leave what health says of it as it is."""
+    log = ListLog()
+    log.broken = True
+    with serving(tmp_path, log=log, open_workers=in_twins) as service:
+        check_error(service.post(b"no image"), 415, "not_an_image")
+        assert service.client.get("/health").json()["problems"] == ["the list is full; empty it"]
+        log.broken = False
+        assert service.post(picture()).status_code == 200
+        assert service.client.get("/health").json()["problems"] == []
+
+
+def test_a_problem_of_the_log_that_is_over_does_not_come_back(tmp_path: Path) -> None:
+    """A process that found the log full once, and has not tried it again, does not tell of that for ever."""
+    log = ListLog()
+    with serving(tmp_path, log=log, open_workers=lambda service: Processes(service, Threaded(service), 1)) as service:
+        log.broken = True
+        check_error(service.post(picture()), 503, "log_unavailable")
+        log.broken = False
+        assert service.client.get("/readyz").status_code == 200  # tried by the service itself
+        check_error(service.post(b"no image"), 415, "not_an_image")
+        assert service.client.get("/health").json()["problems"] == []
+
+
 def test_a_hundred_swaps_under_load_are_followed(tmp_path: Path) -> None:
     """Every answer is that of the version it names, whichever process gave it, and none fails."""
     task = TASKS["document_type"]
@@ -237,7 +287,8 @@ def test_work_whose_bundle_has_gone_is_done_again_once(tmp_path: Path) -> None:
     service = service_in(tmp_path)
     with pytest.raises(RuntimeError, match="gone"):
         asyncio.run(done(service, find_outdated))
-    assert service.log_problem == "xx"
+    assert isinstance(service.log, ListLog)
+    assert service.log.entries == [ENTRY] * 2
 
 
 def test_work_that_takes_too_long_is_ended(tmp_path: Path) -> None:
@@ -278,17 +329,36 @@ def test_work_that_is_given_up_is_never_begun(tmp_path: Path) -> None:
     assert asyncio.run(crowd()) == (2, 0)
 
 
-@pytest.mark.parametrize("source", [Deaf, Brief])
+@pytest.mark.parametrize("source", [Deaf, Brief, Rude])
 def test_a_process_that_ends_before_it_answers_costs_one_request(source: type[Threaded], tmp_path: Path) -> None:
     """The request gets a 503 that says so, and it is counted; the work itself is not done twice."""
     service = service_in(tmp_path)
+    ending = source(service)
     with pytest.raises(RequestError, match="try again") as caught:
-        asyncio.run(done(service, measure, source(service)))
+        asyncio.run(done(service, measure, ending))
     assert (caught.value.status, caught.value.code) == (503, "worker_lost")
     assert "has ended, or could not be started" in service.health().problems[-1]
+    assert ending.killed == []  # its number may be another's by now
     asyncio.run(done(service, measure))
     assert not any("has ended" in problem for problem in service.health().problems)
     assert "penpress_workers_lost_total 1.0" in service.metrics.page().decode()
+
+
+def test_the_number_of_a_process_that_has_ended_is_never_used(tmp_path: Path) -> None:
+    """It may be another's by now: neither the next work nor the end of the service kills by it."""
+    service = service_in(tmp_path)
+    source = Threaded(service)
+
+    async def work_twice() -> None:
+        async with processes(service, source) as workers:
+            for _ in range(2):
+                assert await workers.run(measure, service) == "done"
+                await asyncio.to_thread(source.end_last)
+
+    asyncio.run(work_twice())
+    assert len(source.threads) == 2
+    assert source.killed == []
+    assert "penpress_workers_lost_total 0.0" in service.metrics.page().decode()
 
 
 def test_the_settings_choose(tmp_path: Path) -> None:

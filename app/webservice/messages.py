@@ -39,7 +39,7 @@ class Reply(NamedTuple):
     """What came of a job: a value, a refusal, or the text of a traceback; and what is to be told of it.
 
     `noted` are calls of the metrics, by name; `stages` have their begin and end in nanoseconds since 1970. A job is
-    `outdated` when its bundle was removed after two swaps.
+    `outdated` when its bundle was removed after two swaps. `log_problem` counts only where the job has tried the log.
     """
 
     value: object = None
@@ -48,6 +48,7 @@ class Reply(NamedTuple):
     outdated: bool = False
     noted: tuple[tuple[str, tuple[object, ...]], ...] = ()
     stages: tuple[tuple[str, int, int], ...] = ()
+    log_tried: bool = False
     log_problem: str | None = None
 
 

@@ -54,7 +54,7 @@ class Worker:
 
     async def ask(self, job: Job) -> Reply:
         """Have a job done; raises ConnectionError or EOFError when the process ends before it answers."""
-        if self._streams and self._streams[0].at_eof():  # it ended while it had nothing to do
+        if self._has_ended():  # while it had nothing to do
             self.end()
         reader, writer = self._streams or await self._open()
         places = self._service.places()
@@ -63,12 +63,17 @@ class Worker:
         return cast("Reply", await self._receive(reader))
 
     def end(self) -> None:
-        """End the process, whatever it does."""
+        """End the process, whatever it does; the number of one that has ended may be that of another by now."""
+        if self._process and not self._has_ended():
+            self._source.kill(self._process)
         if self._streams:
             self._streams[1].transport.abort()
-        if self._process:
-            self._source.kill(self._process)
         self._streams = self._process = self._told = None
+
+    def _has_ended(self) -> bool:
+        """Whether there was a process that has closed its side of the connection, as only its end does."""
+        reader = self._streams[0] if self._streams else None
+        return reader is not None and (reader.at_eof() or reader.exception() is not None)
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         self._streams = await asyncio.open_unix_connection(sock=self._source.bear(), limit=BUFFER)
@@ -154,7 +159,9 @@ class Processes:
             getattr(self._service.metrics, name)(*arguments)
         for stage in reply.stages:
             tell_stage(*stage)
-        self._service.log_problem, self._service.worker_problem = reply.log_problem, None
+        self._service.worker_problem = None
+        if reply.log_tried:  # else it says what another job found, perhaps long ago
+            self._service.log_problem = reply.log_problem
         if reply.refusal:
             raise RequestError(*reply.refusal)
         if reply.failure:

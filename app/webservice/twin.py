@@ -15,6 +15,7 @@ from traceback import format_exc
 from app import heap
 from app.errors import BundleError, PenPressError
 from app.inference.production import Live, Place, Production, open_live
+from app.prediction_log import Entry
 from app.stopwatch import around_stages
 from app.tasks import Prediction
 from app.webservice.failures import meaning
@@ -57,6 +58,7 @@ class Twin(Service):
         self._places: Mapping[str, Place | None] = {}
         self._opened: dict[str, Live] = {}
         self._stages: list[tuple[str, int, int]] = []
+        self._log_tried = False
 
     def live_of(self, task: str) -> Live:
         """What answers for a task, opened now if it is another than before; raises OutdatedError where it is gone."""
@@ -73,15 +75,25 @@ class Twin(Service):
                 raise OutdatedError(str(error)) from error
         return live
 
+    def record(self, entry: Entry) -> None:
+        """Append a log line as the service does, and note that it was tried."""
+        self._log_tried = True
+        super().record(entry)
+
     def do(self, job: Job) -> Reply:
         """Do a job, whatever comes of it."""
-        self.metrics.calls, self._stages = [], []
+        self.metrics.calls, self._stages, self._log_tried = [], [], False
         if job.places is not None:
             self._places = job.places
         request_id.set(job.request_id)
         with around_stages(self._note):
             reply = outcome(job)
-        return reply._replace(noted=tuple(self.metrics.calls), stages=tuple(self._stages), log_problem=self.log_problem)
+        return reply._replace(
+            noted=tuple(self.metrics.calls),
+            stages=tuple(self._stages),
+            log_tried=self._log_tried,
+            log_problem=self.log_problem,
+        )
 
     @contextmanager
     def _note(self, name: str) -> Iterator[None]:
