@@ -1,10 +1,11 @@
-"""The exceptions of PenPress, one small tree. What each means over HTTP is decided in `app/webservice.py`.
+"""The exceptions of PenPress, one small tree. What each means over HTTP is decided in `app/webservice/failures.py`.
 
 PenPressError
 ├── InputError              what a caller sent cannot be used
 │   ├── UnreadableImageError
 │   ├── ImageTooLargeError
 │   │   └── TooManyPagesError
+│   ├── ImageTooSmallError
 │   ├── EncryptedFileError
 │   ├── NoTextError
 │   ├── NothingDrawnError
@@ -32,6 +33,10 @@ class UnreadableImageError(InputError):
 
 class ImageTooLargeError(InputError):
     """The image has more pixels or bytes than the configured limit."""
+
+
+class ImageTooSmallError(InputError):
+    """The image has too few pixels to hold any sign."""
 
 
 class NothingDrawnError(InputError):

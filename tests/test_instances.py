@@ -1,19 +1,23 @@
-"""Two services beside each other: each is restarted while callers go on, and nothing is lost."""
+"""Services that end while callers go on, in good order beside each other or by force: nothing is lost."""
 
 import http.client
 import json
 import signal
 import threading
 from collections import Counter
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from itertools import count
 from pathlib import Path
+
+import numpy as np
+import pytest
 
 from tests.bundles import LIGHT, make_bundle, picture
 from tests.processes import PAUSE, Process, eventually, free_port, started
 from tests.stores import settings_in
 
 CALLERS = 3
+KILLS = 5
 BODY = (
     b'--b\r\nContent-Disposition: form-data; name="file"; filename="x.png"\r\n\r\n' + picture(LIGHT) + b"\r\n--b--\r\n"
 )
@@ -77,3 +81,33 @@ def test_restarts_under_load_lose_nothing(tmp_path: Path) -> None:
     assert set(answered.values()) == {200}
     lines = settings.prediction_log.read_text("utf-8").splitlines()
     assert Counter(json.loads(line)["request_id"] for line in lines) == Counter(answered.keys())
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_every_answer_that_was_received_from_a_killed_service_is_in_its_log(tmp_path: Path, workers: str) -> None:
+    """Killed at random moments while callers ask: whatever came back has its line, and the next start answers."""
+    settings, moments, received = settings_in(tmp_path), np.random.default_rng(0), list[str]()
+    make_bundle(settings.embedded / "document_type")
+
+    def call(port: int, name: str) -> None:
+        with suppress(OSError, http.client.HTTPException):
+            for number in count():
+                assert ask(port, f"{name}-{number}") == 200
+                received.append(f"{name}-{number}")
+
+    for turn in range(KILLS):
+        before = len(received)
+        with started(settings, free_port(), PENPRESS_WORKERS=workers) as service:
+            threads = [threading.Thread(target=call, args=(service.port, f"{turn}-{n}")) for n in range(CALLERS)]
+            for thread in threads:
+                thread.start()
+            assert eventually(lambda before=before: len(received) > before)
+            PAUSE.wait(moments.random() / 5)
+            service.popen.kill()
+            for thread in threads:
+                thread.join(60)
+        assert len(received) > before
+    lines = settings.prediction_log.read_bytes().splitlines()
+    written = [json.loads(line)["request_id"] for line in lines if line.endswith(b"}")]  # one may be torn at the end
+    assert set(received) <= set(written)
+    assert len(set(received)) == len(received) > KILLS

@@ -177,6 +177,12 @@ def test_damaged_images_are_answered_or_refused(client: TestClient, task: str, d
     [
         (b"", 400, "empty_file"),
         (b"hello", 415, "not_an_image"),
+        (b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>', 415, "not_an_image"),
+        (b"PK\x03\x04" + bytes(26), 415, "not_an_image"),
+        (picture(size=(1, 1)), 422, "too_small"),
+        (picture(size=(1, 300)), 422, "too_small"),
+        (picture(size=(65_000, 2)), 413, "too_large"),
+        (picture(size=(2, 65_000)), 413, "too_large"),
         (b"%PDF-1.7 " * 20, 400, "broken_image"),
         (picture(size=(300, 300))[:150], 400, "broken_image"),
         (picture(fmt="JPEG")[:400], 400, "broken_image"),

@@ -228,6 +228,7 @@ def test_one_request_too_many_is_told_to_wait(tmp_path: Path) -> None:
         assert service.client.get("/health").status_code == 200
         release.set()
         first.join(30)
+        assert service.post(picture()).status_code == 200
         assert statuses == [200]
 
 
@@ -239,7 +240,13 @@ def test_health_tells_what_is_live(service: Fixture, path: str) -> None:
     assert live is not None
     assert (health["status"], health["model_name"], health["model_version"]) == ("ok", NAME, "5")
     assert (health["model_alias"], health["run_id"], health["sha256"]) == ("prod", "run-5", live.description.sha256)
-    assert health["limits"] == {"max_upload_bytes": 100_000, "max_pixels": 500_000, "max_pending_requests": 64}
+    assert health["limits"] == {
+        "max_upload_bytes": 100_000,
+        "max_pixels": 500_000,
+        "max_pages": 20,
+        "max_pending_requests": 64,
+        "time_limit_seconds": 30.0,
+    }
     assert health["loaded_at"]
     assert (health["refused"], health["problems"], list(health["tasks"])) == ([], [], [NAME, PAGE_TEXT.name])
     assert health["uptime_seconds"] >= 0

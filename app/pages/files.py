@@ -15,7 +15,7 @@ import pypdfium2
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from app.errors import EncryptedFileError, ImageTooLargeError, TooManyPagesError, UnreadableImageError
-from app.preprocess.reading import flatten, read_image, refuse_too_large
+from app.preprocess.reading import flatten, read_image, refuse_size
 
 PDF_MAGIC = b"%PDF-"
 PDF_HEAD = 1024  # bytes within which the mark of a PDF may stand
@@ -138,7 +138,7 @@ def tiff_pages(data: bytes, limits: PageLimits, first: int = 1) -> Generator[Ima
             refuse_too_many(count, limits)
             for number in range(first - 1, count):
                 file.seek(number)
-                refuse_too_large(file.size, limits.max_pixels)
+                refuse_size(file.size, limits.max_pixels)
                 yield flatten(ImageOps.exif_transpose(file))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         message = f"a page is too large ({error}); the limit is {limits.max_pixels} pixels"

@@ -6,12 +6,13 @@ import struct
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from app.errors import ImageTooLargeError, UnreadableImageError
+from app.errors import ImageTooLargeError, ImageTooSmallError, UnreadableImageError
 
 DEFAULT_MAX_PIXELS = 50_000_000
 
 # Pillow reads more, but some of those formats start other programs or are no pictures of pages.
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "JPEG2000", "PPM")
+LEAST_SIDE, LONGEST_SIDE = 2, 30_000  # pixels
 SMALLEST_PART = 8  # of a side, which is that of the squares of 8 x 8 pixels that a JPEG is made of
 REMEDY = "send a whole PNG, JPEG, TIFF, WebP, BMP, GIF, JPEG 2000 or PNM image"
 # What Pillow's decoders are known to raise on damaged files.
@@ -23,14 +24,15 @@ def read_image(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS, longest: int |
 
     A JPEG with a side over *longest* pixels is decoded at a half, a quarter or an eighth of its size, which costs that
     much less, until none is over it: for those who need no more pixels, and no places in pixels of the upload.
-    Raises UnreadableImageError for bytes that are no whole image and ImageTooLargeError above *max_pixels*.
+    Raises UnreadableImageError for bytes that are no whole image, ImageTooLargeError above *max_pixels* or 30,000
+    pixels a side, and ImageTooSmallError for a side of one.
     """
     if not data:
         message = f"the file is empty (0 bytes); {REMEDY}"
         raise UnreadableImageError(message)
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            refuse_too_large(image.size, max_pixels)
+            refuse_size(image.size, max_pixels)
             if longest is not None:
                 draft(image, longest)
             image.load()
@@ -46,12 +48,21 @@ def read_image(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS, longest: int |
         raise UnreadableImageError(message) from error
 
 
-def refuse_too_large(size: tuple[int, int], max_pixels: int) -> None:
-    """Raise ImageTooLargeError when width x height is over *max_pixels*; called before any pixel is decoded."""
+def refuse_size(size: tuple[int, int], max_pixels: int) -> None:
+    """Raise ImageTooLargeError for a side or a number of pixels over its limit, ImageTooSmallError for a side of 1.
+
+    To be called before any pixel is decoded.
+    """
     width, height = size
+    if max(size) > LONGEST_SIDE:
+        message = f"the image has {width} x {height} pixels, a side over the limit of {LONGEST_SIDE}; cut it into parts"
+        raise ImageTooLargeError(message)
     if width * height > max_pixels:
         message = f"the image has {width} x {height} = {width * height} pixels, over the limit of {max_pixels}"
         raise ImageTooLargeError(message)
+    if min(size) < LEAST_SIDE:
+        message = f"the image has {width} x {height} pixels, on which nothing can stand; send a larger one"
+        raise ImageTooSmallError(message)
 
 
 def draft(image: Image.Image, longest: int) -> None:

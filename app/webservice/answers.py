@@ -83,7 +83,9 @@ class Limits(BaseModel):
 
     max_upload_bytes: int
     max_pixels: int
+    max_pages: int
     max_pending_requests: int
+    time_limit_seconds: float
 
 
 class RefusedVersion(BaseModel):

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from app.errors import (
     EncryptedFileError,
     ImageTooLargeError,
+    ImageTooSmallError,
     NoTextError,
     NothingDrawnError,
     PenPressError,
@@ -47,6 +48,7 @@ DOCUMENTED: dict[int | str, dict[str, Any]] = {
 MEANINGS: dict[type[PenPressError], tuple[int, str]] = {
     TooManyPagesError: (413, "too_many_pages"),
     ImageTooLargeError: (413, "too_large"),
+    ImageTooSmallError: (422, "too_small"),
     EncryptedFileError: (422, "encrypted_file"),
     NoTextError: (422, "no_text"),
     NothingDrawnError: (422, "nothing_drawn"),
