@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import signs
 from benchmarks.load import Load, main, rendered, report, request_of, send_all
 from tests.processes import running
 
@@ -39,3 +40,12 @@ def test_the_report_has_throughput_percentiles_and_statuses() -> None:
     assert "45.0 answers a second" in text
     assert "p50 50.5 ms" in text
     assert "90 x 200, 10 x 503" in text
+
+
+def test_signs_are_measured_with_views_and_without(capsys: pytest.CaptureFixture[str]) -> None:
+    """A service on one core answers drawn signs; a mean over views takes longer."""
+    assert signs.main(["--requests", "40"]) == 0
+    off, on = (line.split(" | ") for line in capsys.readouterr().out.splitlines()[2:])
+    assert (off[0], on[0]) == ("| off", "| on")
+    assert float(off[1]) > float(off[2]) > 0
+    assert float(on[2]) > float(off[2])
