@@ -3,7 +3,7 @@
     python -m benchmarks.page_accuracy --pages DIR --split test
     python -m benchmarks.page_accuracy --pages DIR --split test --turned --altered --bundle BUNDLE
 
-DIR holds page images and `pages.jsonl` (see `app/pages/judge.py`). Uses the shipped bundles unless others are named.
+DIR holds page images and `pages.jsonl` (see `benchmarks/judged_pages.py`). Uses the shipped bundles unless told others.
 """
 
 import argparse
@@ -25,8 +25,8 @@ from app.evaluate.alterations import grey, half_size, jpeg_30
 from app.inference.documents import readers_of
 from app.inference.recogniser import Recogniser
 from app.pages import Page, analyse, recognise_anything
-from app.pages.judge import Figures, Sample, class_of, judge, read_samples
 from app.tasks import DEFAULT, OF_PLACES, TASKS, Prediction
+from benchmarks.judged_pages import Figures, Sample, class_of, judge, read_samples
 
 Change = Callable[[Image.Image], Image.Image]
 Route = Callable[[Image.Image], tuple[Prediction, Page | None]]

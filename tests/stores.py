@@ -3,7 +3,9 @@
 The tables are made once a test session and copied, because MLflow's migrations take seconds. Holds no tests.
 """
 
+import json
 import tempfile
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -51,13 +53,22 @@ def empty_database() -> bytes:
 
 
 def log_run(
-    registry: Registry, folder: Path, experiment: str = "transfer", accuracy: float = 0.9, **bundle: object
+    registry: Registry,
+    folder: Path,
+    experiment: str = "transfer",
+    accuracy: float = 0.9,
+    options: Mapping[str, Sequence[str]] | None = None,
+    **bundle: object,
 ) -> str:
-    """Log a finished run with this validation accuracy and a bundle made with *bundle*'s arguments; returns its id."""
+    """Log a finished run with this validation accuracy and a bundle made with *bundle*'s arguments; returns its id.
+
+    *options* are those of data, which are logged as the pipeline does: `data` and `train_only`.
+    """
     bundle = {"task": DOCUMENT_TYPE} | bundle
-    log = registry.start_run(
-        experiment, f"bias {bundle.get('bias')}", {"epochs": 1}, TAGS | {"task": bundle["task"].name}
-    )
+    options = options or {}
+    parameters = {"epochs": 1} | {name: json.dumps(value) for name, value in options.items()}
+    tags = TAGS | {"task": bundle["task"].name, "data": " ".join(options.get("data", [TAGS["data"]]))}
+    log = registry.start_run(experiment, f"bias {bundle.get('bias')}", parameters, tags)
     log.log_metrics({"validation_accuracy": accuracy, "validation_ece": 1 - accuracy})
     log.log_bundle(make_bundle(folder / f"bundle-{log.run_id}", **bundle))
     log.finish()

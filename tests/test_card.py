@@ -28,13 +28,13 @@ def report(*confidences: float) -> Report:
     )
 
 
-def card_of(folder: Path, unseen: Report | None = None) -> list[str]:
-    """The lines of a card."""
+def card_of(folder: Path, unseen: Report | None = None, **options: str) -> list[str]:
+    """The lines of a card of a run that had more *options*."""
     bundle = make_bundle(folder / "bundle", figures={"milliseconds_per_image": 12.34})
     test = report(0.97, 0.3, 0.9, 0.92)
     validation, plain, altered = report(0.99, 0.99), report(0.9, 0.9, 0.9, 0.3), {"grey": report(0.9, 0.4, 0.3, 0.9)}
     judgement = Judgement(read_description(bundle), validation, test, unseen, plain, altered)
-    write_card(bundle, judgement, OPTIONS)
+    write_card(bundle, judgement, OPTIONS | options)
     return (bundle / CARD).read_text().splitlines()
 
 
@@ -67,6 +67,15 @@ def test_the_card_tells_no_paths_of_the_trainer(tmp_path: Path) -> None:
     card = "\n".join(card_of(tmp_path))
     assert "| weights | lines.pth |" in card
     assert "somebody" not in card
+
+
+@pytest.mark.parametrize(("option", "why"), [("never", "`--quantise never`"), ("auto", "it has no convolutions")])
+def test_the_card_says_in_what_precision_the_model_is_and_why(tmp_path: Path, option: str, why: str) -> None:
+    """Also where no model in 8 bits was made."""
+    card = card_of(tmp_path, quantise=option)
+    said = card[card.index("## Precision") + 2]
+    assert said.startswith("The network is stored in 32 bits (fp32)")
+    assert why in said
 
 
 def test_sources_left_out_are_shown_where_there_are_any(tmp_path: Path) -> None:

@@ -259,6 +259,26 @@ def test_long_lines_also_give_pieces_and_a_second_run_the_same_crops(tmp_path: P
     assert all(size_of(tmp_path / "one" / path)[0] < 150 for path in pieces)
 
 
+def test_pages_whose_image_cannot_be_read_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A missing and a broken image are counted and named, once each, and the pages that are whole are imported."""
+    make_page(tmp_path, [line([100, 100, 180, 140]), line([100, 200, 180, 230], "typewritten")])
+    page = json.loads((tmp_path / "pages.jsonl").read_text())
+    (tmp_path / "broken.png").write_bytes((tmp_path / "page.png").read_bytes()[:200])
+    listing = [
+        page | {"file": "gone.png"},
+        page | {"file": "broken.png"},
+        page,
+        page | {"file": "idle.png", "lines": []},
+    ]
+    (tmp_path / "pages.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in listing))
+    assert data_import_pages.main(["--source", str(tmp_path), "--datasets", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert len(read_manifest(tmp_path / "out" / "pages")) == 2
+    assert (
+        "2 rows left out, listed in left_out.csv:\n  gone: its image is missing or empty\n  broken: 200 bytes" in said
+    )
+
+
 def test_folder_without_a_page_listing_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The error names the file that is missing."""
     assert data_import_pages.main(["--source", str(tmp_path), "--datasets", str(tmp_path)]) == 1

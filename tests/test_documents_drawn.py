@@ -1,6 +1,7 @@
 """Drawn documents: of every kind, the same for the same seed, their lines where the ink is, readable by the judge."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from app.data.marks import free_place, leave_marks
 from app.data.present_day import KINDS, SIGNED
 from app.data.scribe import Scribe
 from app.data.sheet import Sheet, coloured
-from app.pages.judge import read_samples
+from benchmarks.judged_pages import read_samples
 from tests.lines import write_lines
 from tests.test_strokes import drawn
 
@@ -185,6 +186,18 @@ def test_composed_pages_are_for_training(lines: Path, tmp_path: Path) -> None:
     for page in pages:
         assert page["lines"]
         assert all(len(line["core"]) >= 4 for line in page["lines"])
+
+
+@pytest.mark.parametrize("option", ["--lines", "--glyphs"])
+def test_a_folder_without_lines_or_letters_is_named(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where nothing can be taken from, the command ends with one line that says what is missing, and draws nothing."""
+    (tmp_path / "empty").mkdir()
+    assert main(["--out", str(tmp_path / "out"), "--pages", "1", option, str(tmp_path / "empty")]) == 1
+    said = capsys.readouterr().err
+    assert re.fullmatch(rf"error: no .* in {tmp_path}/empty.*\n", said)
+    assert not (tmp_path / "out").exists()
 
 
 def test_pens_write_with_the_letters_of_people() -> None:

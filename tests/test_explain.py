@@ -27,6 +27,7 @@ from app.training.explain import (
     undo_fit,
 )
 from app.training.model import GradientHistogram, Network, build_network, save_checkpoint
+from app.training.train import Schedule, start_fitting
 from tests.bundles import make_bundle
 
 LABELS = ("handwritten", "printed")
@@ -270,6 +271,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     network = build_network("mobilenet_v3_small", DOCUMENT_TYPE, SPEC, weights="none")
     save_checkpoint(folder / "network.pth", network, "mobilenet_v3_small", DOCUMENT_TYPE, SPEC)
+    start_fitting(network, Schedule(), torch.device("cpu")).save(folder / "fitting.pth")
     make_bundle(folder / "bundle")
     for name, grey in (("clear", 240), ("unclear", 115)):
         Image.new("RGB", (100, 30), (grey, grey, grey)).save(folder / f"{name}.png")
@@ -313,6 +315,11 @@ def test_the_command_works_without_a_bundle(
         (["--bundle", "nowhere"], "network.pth", "nowhere"),
         ([], "missing.pth", "missing.pth"),
         ([], "clear.png", "not a readable state dict"),
+        (
+            [],
+            "fitting.pth",
+            "fitting.pth has no architecture, labels, spec, state; name the network.pth that a finished",
+        ),
     ],
 )
 def test_the_command_says_what_is_wrong(

@@ -1,6 +1,7 @@
 """Whole pages: lines where they are drawn, pages put right, the class of a page, files of several pages, formats."""
 
 import json
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -14,13 +15,13 @@ from app.pages import PageLimits, analyse, first_page, pages_of, prediction_of, 
 from app.pages.alto import NAMESPACE as ALTO
 from app.pages.alto import to_alto
 from app.pages.anything import rows_of
-from app.pages.judge import class_of, judge, match, read_samples
 from app.pages.overlay import overlay
 from app.pages.page_xml import NAMESPACE as PAGE
 from app.pages.page_xml import to_page_xml
 from app.pages.segment import Found, Line, without_pale
 from app.pages.upright import put_right
 from app.tasks import Prediction
+from benchmarks.judged_pages import class_of, judge, match, read_samples
 from tests.pages import LABELS, READERS, as_pdf, as_tiff, draw_page, locate, reading_by
 
 LIMITS = PageLimits(max_pages=3, max_pixels=8_000_000)
@@ -178,6 +179,17 @@ def test_a_large_page_of_a_pdf_is_drawn_smaller() -> None:
 
 
 @pytest.mark.parametrize("save", [as_pdf, as_tiff])
+def test_a_file_has_one_page_in_memory_at_a_time(save: object) -> None:
+    """However many pages there are: once the next one is asked for, the last one is gone."""
+    given: list[weakref.ref[Image.Image]] = []
+    for page in pages_of(save([draw_page(1, (300, 300))] * 6), PageLimits(max_pages=6, max_pixels=8_000_000)):
+        assert [last() for last in given] == [None] * len(given)
+        given.append(weakref.ref(page))
+        del page
+    assert len(given) == 6
+
+
+@pytest.mark.parametrize("save", [as_pdf, as_tiff])
 def test_too_many_pages_are_refused(save: object) -> None:
     """A file with more pages than allowed is refused with the count and the limit, before any page is given."""
     with pytest.raises(TooManyPagesError, match="4 pages, over the limit max_pages of 3"):
@@ -264,7 +276,7 @@ def test_a_page_is_judged(tmp_path: Path) -> None:
         for line, kind in zip(page.lines, ("typewritten", None, "printed"), strict=True)
     ]
     rows.append({"bbox": [0, 900, 50, 950], "writing_type": "printed"})
-    row = {"file": "a.png", "source": "a", "page_label": "mixed", "split": "test", "lines": rows}
+    row = {"file": "a.png", "source": "a", "document": "a", "page_label": "mixed", "split": "test", "lines": rows}
     (tmp_path / "pages.jsonl").write_text(json.dumps(row))
     (sample,) = read_samples(tmp_path, "test", {"typewritten": "printed"})
     figures = judge(sample, sample.read(), page)

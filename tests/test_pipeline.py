@@ -18,6 +18,7 @@ from app.inference.recogniser import Recogniser
 from app.inference.registry import Registry, RunSummary
 from app.preprocess import to_batch
 from app.tasks import DOCUMENT_TYPE
+from app.training import pipeline
 from app.training.dataset import load_items
 from app.training.feeding import make_splits, train_network
 from app.training.model import load_checkpoint
@@ -246,6 +247,16 @@ def test_data_that_cannot_be_learnt_from_is_refused(changes: dict[str, object], 
     with pytest.raises(DataError, match=said):
         run_pipeline(tiny_options(**changes), settings)
     assert not Path("never-opened.db").exists()
+
+
+def test_a_commit_during_a_run_is_not_that_of_its_model(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bundle names the code and the data that the run began with, as its tags do, whatever came meanwhile."""
+    commits = iter(["before", "meanwhile"])
+    monkeypatch.setattr(pipeline, "git_commit", lambda: next(commits))
+    outcome = run_pipeline(tiny_options(epochs=1, experiment="long"), settings)
+    tags, origin = Registry(settings).run(outcome.run_id).tags, outcome.description.origin
+    assert (tags["git_commit"], origin.git_commit) == ("before", "before")
+    assert tags["data_fingerprint"] == origin.data_fingerprint
 
 
 def test_one_validation_image_is_enough(settings: Settings, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """The promotion gate on real stores and bundles: what is promoted, what is refused, what is recorded."""
 
 import hashlib
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,8 @@ from app.data.manifest import Sample, write_manifest
 from app.errors import DataError, PromotionRefusedError, RegistryError
 from app.inference import model_registry_prod_experiments
 from app.inference.promotion import Choice, Figures, held_out_cases, judge, promote, roll_back
-from app.inference.registry import Registry
+from app.inference.promotion.comparison import judged_by
+from app.inference.registry import Registry, RunSummary
 from app.tasks import DOCUMENT_TYPE, Gate
 from tests.bundles import DARK, LIGHT, make_bundle, picture
 from tests.stores import TAGS, log_run, settings_in
@@ -18,7 +21,7 @@ TASK = DOCUMENT_TYPE
 WORSE = 20.0  # the bias with which a tiny bundle calls everything printed
 
 
-def make_data(folder: Path, name: str = "lines", handwritten: int = 10, printed: int = 10, split: str = "test") -> None:
+def make_data(folder: Path, name: str = "tiny", handwritten: int = 10, printed: int = 10, split: str = "test") -> None:
     """A data set of dark images called handwritten and light ones called typewritten, no two of the same content."""
     samples = []
     for number in range(handwritten + printed):
@@ -177,8 +180,8 @@ def test_rolling_back_returns_to_the_version_before(live: Registry, tmp_path: Pa
 @pytest.mark.parametrize(
     ("counts", "message"),
     [
-        ((0, 0), "no held-out images of handwritten, printed in the test splits"),
-        ((5, 0), "no held-out images of printed in the test splits"),
+        ((0, 0), "no held-out images of handwritten, printed in the test splits of tiny"),
+        ((5, 0), "no held-out images of printed in the test splits of tiny"),
     ],
 )
 def test_without_held_out_images_nothing_is_promoted(
@@ -186,7 +189,7 @@ def test_without_held_out_images_nothing_is_promoted(
 ) -> None:
     """Where there is nothing to compare on, the refusal says to import data; force promotes unseen."""
     make_data(tmp_path, "elsewhere", split="train")
-    make_data(tmp_path, "lines", *counts)
+    make_data(tmp_path, "tiny", *counts)
     promote(registry, TASK, Choice(run_id=log_run(registry, tmp_path)))
     run_id = log_run(registry, tmp_path)
     with pytest.raises(PromotionRefusedError, match=f"{message}.*import data"):
@@ -260,7 +263,7 @@ def test_held_out_cases_are_balanced_and_stable(tmp_path: Path) -> None:
     """As many of each label, typewritten counted as printed, the same ones at every call, each content once."""
     make_data(tmp_path, handwritten=30, printed=12)
     make_data(tmp_path, "train", split="train")
-    (tmp_path / "datasets" / "same!").symlink_to(tmp_path / "datasets" / "lines")
+    (tmp_path / "datasets" / "same").symlink_to(tmp_path / "datasets" / "tiny")
     cases = held_out_cases(tmp_path / "datasets", TASK, limit=20)
     assert [case.label for case in cases] == ["handwritten"] * 10 + ["printed"] * 10
     assert [case.read().size for case in cases] == [
@@ -275,7 +278,7 @@ def test_a_lost_image_is_reported(tmp_path: Path) -> None:
     """An image that the manifest names and that is gone is an error with its path."""
     make_data(tmp_path)
     cases = held_out_cases(tmp_path / "datasets", TASK, limit=2)
-    for path in (tmp_path / "datasets" / "lines").glob("*.png"):
+    for path in (tmp_path / "datasets" / "tiny").glob("*.png"):
         path.unlink()
     with pytest.raises(DataError, match="import the data set again"):
         cases[0].read()
@@ -291,6 +294,74 @@ def test_data_sets_can_be_chosen(tmp_path: Path) -> None:
         held_out_cases(tmp_path / "datasets", TASK, ["three"])
 
 
+def test_two_tasks_of_the_same_labels_are_judged_on_their_own_images(live: Registry, tmp_path: Path) -> None:
+    """The test splits of what the run was judged by are taken, not those of another task or of what was only learnt."""
+    pages = replace(TASK, name="pages")
+    for name in ("sheets", "drawn"):
+        make_data(tmp_path, name)
+    options = {"data": ["drawn", "sheets:4"], "train_only": ["drawn"]}
+    run = partial(log_run, live, tmp_path, options=options, task=pages)
+    promote(live, pages, Choice(run_id=run()))
+    assert "on 20 held-out images of sheets" in promote(live, pages, Choice(run_id=run())).table
+    assert "on 20 held-out images of tiny" in promote(live, TASK, Choice(run_id=log_run(live, tmp_path))).table
+    chosen = Choice(run_id=run(), datasets=["drawn", "tiny"])
+    assert "on 40 held-out images of drawn, tiny" in promote(live, pages, chosen).table
+
+
+def test_of_the_data_of_a_run_those_are_compared_on_that_are_there(live: Registry, tmp_path: Path) -> None:
+    """A data set that is gone is left out; where all are gone, the refusal names them and what to do."""
+    part = log_run(live, tmp_path, options={"data": ["gone", "tiny"]})
+    assert "on 20 held-out images of tiny" in promote(live, TASK, Choice(run_id=part)).table
+    none = log_run(live, tmp_path, options={"data": ["gone", "lost"]})
+    said = "in the test splits of gone, lost to compare on: import data, name other data sets with --datasets"
+    with pytest.raises(PromotionRefusedError, match=said):
+        promote(live, TASK, Choice(run_id=none))
+    assert live_version(live) == "2"
+    chosen = Choice(run_id=none, datasets=["tiny"])
+    assert "on 20 held-out images of tiny" in promote(live, TASK, chosen).table
+
+
+def test_a_run_that_names_no_data_is_compared_on_all(live: Registry, tmp_path: Path) -> None:
+    """A run that was logged without the tag takes every data set there is."""
+    make_data(tmp_path, "other")
+    log = live.start_run("elsewhere", "foreign", {}, {"task": TASK.name})
+    log.log_bundle(make_bundle(tmp_path / "foreign"))
+    log.finish()
+    assert "on 40 held-out images of other, tiny" in promote(live, TASK, Choice(run_id=log.run_id)).table
+
+
+def summary(data: str | None, /, **parameters: str) -> RunSummary:
+    """A finished run of which these data are known."""
+    tags = {} if data is None else {"data": data}
+    return RunSummary("1", "", "", "", "FINISHED", {}, parameters, tags, embedded=False)
+
+
+@pytest.mark.parametrize(
+    ("run", "names"),
+    [
+        (summary(None), None),
+        (summary("one two:0.5 one:3"), ["one", "two"]),
+        (summary("my lines drawn", data='["my lines:2", "drawn"]', train_only='["drawn"]'), ["my lines"]),
+    ],
+)
+def test_a_run_says_what_it_was_judged_by(run: RunSummary, names: list[str] | None) -> None:
+    """Names come without weights, each once, those with spaces whole, and without what was only learnt from."""
+    assert judged_by(run) == names
+
+
+def test_a_list_of_data_that_was_cut_off_is_not_guessed_at() -> None:
+    """Stores cut long parameters off; then the data sets have to be named."""
+    with pytest.raises(RegistryError, match="not the whole list of the data sets of run 1; name some with --datasets"):
+        judged_by(summary("one two", data='["one", "tw'))
+
+
+def test_few_images_are_one_of_each_label_at_least(live: Registry, tmp_path: Path) -> None:
+    """Fewer images than labels would be none at all, and then nothing could be said."""
+    assert [case.label for case in held_out_cases(tmp_path / "datasets", TASK, limit=1)] == ["handwritten", "printed"]
+    outcome = promote(live, TASK, Choice(run_id=log_run(live, tmp_path), images=1))
+    assert "on 2 held-out images" in outcome.table
+
+
 def test_the_command_line_promotes_refuses_and_rolls_back(
     live: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -301,7 +372,7 @@ def test_the_command_line_promotes_refuses_and_rolls_back(
     log_run(live, tmp_path, "good", accuracy=0.95)
     log_run(live, tmp_path, "bad", accuracy=0.99, bias=WORSE)
     run = model_registry_prod_experiments.main
-    assert run(["--experiments", "good", "--images", "8", "--datasets", "lines"]) == 0
+    assert run(["--experiments", "good", "--images", "8", "--datasets", "tiny"]) == 0
     answer = capsys.readouterr()
     assert answer.out.startswith("               candidate       live        limit\naccuracy ")
     assert "on 8 held-out images" in answer.out
@@ -313,7 +384,7 @@ def test_the_command_line_promotes_refuses_and_rolls_back(
     assert live_version(live) == "1"
 
 
-@pytest.mark.parametrize("arguments", [["--images", "1"], ["--rollback", "--run-id", "x"], ["--task", "nothing"]])
+@pytest.mark.parametrize("arguments", [["--images", "0"], ["--rollback", "--run-id", "x"], ["--task", "nothing"]])
 def test_wrong_options_are_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Options that make no sense end with the usage."""
     with pytest.raises(SystemExit, match="2"):

@@ -117,15 +117,20 @@ def test_a_model_is_about_as_fast_as_itself(bundle: Path, items: list[Item]) -> 
 def test_each_figure_alone_keeps_the_8_bit_model_back(figure: str, value: float, said: str) -> None:
     """Figures at the limits ship it, one that is beyond does not, and the card says which."""
     assert is_better(FIGURES)
-    assert "The 8-bit model ships." in describe_choice(FIGURES)
+    assert "The 8-bit model ships." in describe_choice(FIGURES, tried=True)
     worse = FIGURES | {figure: value}
     assert not is_better(worse)
-    assert f"The 32-bit model ships: of the 8-bit one, {said}." in describe_choice(worse)
+    assert f"The 32-bit model ships: of the 8-bit one, {said}." in describe_choice(worse, tried=True)
 
 
-def test_without_a_comparison_the_card_says_nothing() -> None:
-    """A bundle that was never compared has no such paragraph."""
-    assert describe_choice({"validation_accuracy": 0.9}) == ""
+@pytest.mark.parametrize(
+    ("tried", "why"), [(True, "it has no convolutions, which alone would get 8"), (False, "by `--quantise never`")]
+)
+def test_without_a_comparison_the_card_says_why(tried: bool, why: str) -> None:  # noqa: FBT001 - a parameter of a test
+    """Where no 8-bit model was made, one sentence says that the network is stored in fp32, and why."""
+    said = describe_choice({"validation_accuracy": 0.9}, tried=tried)
+    assert said.startswith("The network is stored in 32 bits (fp32): ")
+    assert why in said
 
 
 def test_bundles_of_before_are_those_of_32_bits(bundle: Path) -> None:
@@ -140,5 +145,5 @@ def test_a_training_compares_both_and_its_card_says_which_shipped(tmp_path: Path
     figures = outcome.description.figures
     assert set(FIGURES) <= set(figures)
     assert (outcome.description.precision == "int8") == is_better(figures)
-    assert describe_choice(figures) in (outcome.bundle / "README.md").read_text("utf-8")
+    assert describe_choice(figures, tried=True) in (outcome.bundle / "README.md").read_text("utf-8")
     Recogniser.load(outcome.bundle).check_probes(outcome.bundle)

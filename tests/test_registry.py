@@ -18,10 +18,11 @@ from app.config import Settings
 from app.errors import BundleError, RegistryError
 from app.inference.bundle import read_description
 from app.inference.recogniser import Recogniser
-from app.inference.registry import EMBEDDED, Registry, Version
+from app.inference.registry import Registry, Version
 from app.inference.registry.edge import at_edge, pages
 from app.inference.registry.flavour import pinned
-from app.tasks import DOCUMENT_TYPE
+from app.inference.registry.records import EMBEDDED
+from app.tasks import DOCUMENT_TYPE, PAGE_TEXT
 from tests.bundles import make_bundle
 from tests.stores import TAGS, log_run, settings_in
 
@@ -70,14 +71,13 @@ def test_a_run_keeps_what_is_logged(registry: Registry, tmp_path: Path) -> None:
     (tmp_path / "plots" / "curve.txt").write_text("up")
     log.log_artifacts(tmp_path / "plots", "plots")
     log.log_file(tmp_path / "plots" / "curve.txt")
-    log.set_tags({"note": "good"})
     log.finish()
     (run,) = registry.runs(["fine-tune"], TASK)
     assert run == registry.run(log.run_id)
     assert (run.experiment, run.name, run.status, run.embedded) == ("fine-tune", "first", "FINISHED", False)
     assert run.metrics == {"validation_accuracy": 0.92}
     assert run.parameters == {"epochs": "3", "rate": "0.001"}
-    assert run.tags == TAGS | {"note": "good"}
+    assert run.tags == TAGS
     experiment = registry.client.get_experiment_by_name("fine-tune")
     assert experiment is not None
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"  # what its pages are arranged by
@@ -195,7 +195,7 @@ def test_a_broken_bundle_is_not_logged(registry: Registry, tmp_path: Path) -> No
     (bundle / "model.onnx").write_bytes(b"other")
     log = registry.start_run("transfer", "one", {}, TAGS)
     with pytest.raises(BundleError, match="sha256"):
-        registry.log_bundle(log, bundle)
+        log.log_bundle(bundle)
 
 
 def test_a_downloaded_bundle_is_the_one_logged(registry: Registry, tmp_path: Path) -> None:
@@ -223,6 +223,21 @@ def test_mlflow_loads_a_version_by_its_alias(
     assert model.metadata.get_input_schema().inputs[0].shape == (-1, 1, 64, 512)
     with pytest.raises(mlflow.exceptions.MlflowException, match="shape"):
         model.predict(np.zeros((2, 3, 64, 512), np.float32))
+
+
+@pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning")  # MLflow's own, when it is imported
+@pytest.mark.parametrize(("task", "shape"), [(TASK, (-1, 1, 64, 512)), (PAGE_TEXT.name, (-1, 1, -1, -1))])
+def test_the_signature_is_that_of_the_model(
+    registry: Registry, task: str, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow knows what a shipped model takes, and which sides are free; it says of outputs only what comes."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", registry.uri)
+    registry.register_embedded(Settings().embedded / task, task)
+    model = mlflow.pyfunc.load_model(f"models:/{task}@prod")
+    (images,) = model.metadata.get_input_schema().inputs
+    assert (images.name, images.shape, model.metadata.get_output_schema()) == (None, shape, None)
+    answers = model.predict(np.zeros([3, *(64 if side == -1 else side for side in shape[1:])], np.float32))
+    assert {name: len(rows) for name, rows in answers.items()} == {"logits": 3, "maps": 3}
 
 
 def test_the_alias_moves_and_is_remembered(registry: Registry, tmp_path: Path) -> None:

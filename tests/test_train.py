@@ -1,12 +1,14 @@
 """Tests of the epoch loop on a tiny network and made-up vectors: learning, stopping, resuming."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from app.training.dataset import NONE
 from app.training.model import Network
 from app.training.train import Batch, Feed, Fitting, Schedule, choose_device, fit, is_over, start_fitting
 
@@ -61,6 +63,19 @@ def test_a_resumed_run_ends_like_one_without_a_break(tmp_path: Path) -> None:
     again = fit(resumed, make_feed(), whole, checkpoint=tmp_path / "b.pth", log=quiet)
     assert len(resumed.history) == 4
     assert torch.equal(straight.head.weight, again.head.weight)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_batch_may_have_none_of_the_labels(tmp_path: Path, *, known: bool) -> None:
+    """Where the first batch, or every one, has strange images alone, the figures of the epoch are numbers."""
+    schedule = Schedule(epochs=1)
+    strange = [(vectors, torch.full_like(truths, NONE)) for vectors, truths in batches(3, count=1)]
+    feed = replace(make_feed(), train=lambda epoch: strange + batches(epoch) * known)
+    fitting = make_fitting(schedule)
+    fit(fitting, feed, schedule, checkpoint=tmp_path / "fit.pth", log=quiet)
+    (figures,) = fitting.history
+    assert (figures["train_loss"] > 0) == known
+    assert 0 <= figures["train_accuracy"] <= 1
 
 
 @pytest.mark.parametrize(

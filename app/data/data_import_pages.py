@@ -6,7 +6,8 @@ DIR holds page images and `pages.jsonl`, one page per line: `file`, `source`, `d
 `bbox` [x0, y0, x1, y1] in pixels and `writing_type`. A crop is the box with a margin drawn from a hash of its key
 (-5 % to 60 % of its height above and below, 0 to 100 % left and right), so neighbouring lines, rules and form print
 come into view; long boxes also give a word-like piece now and then. Boxes without a type or under 20 x 12 px are left
-out, and so are those whose `text` is there but has no letter and no digit: ditto marks, dashes, flourishes.
+out, and so are those whose `text` is there but has no letter and no digit: ditto marks, dashes, flourishes. So is a
+page whose image is missing or broken; it is counted and named.
 """
 
 import argparse
@@ -37,13 +38,20 @@ def read_rows(arguments: argparse.Namespace) -> Generator[Row]:
 
 
 def page_rows(folder: Path, page: dict[str, Any], crops_per_line: int) -> Generator[Row]:
-    """Yield the crops of one page, in the order of its lines."""
-    with Image.open(folder / page["file"]) as opened:
-        image = opened.convert("RGB")
-    for number, line in enumerate(page["lines"]):
+    """Yield the crops of one page, in the order of its lines; of an unreadable page itself, which is then left out."""
+    file = folder / page["file"]
+    lines = [(number, line) for number, line in enumerate(page["lines"]) if _is_line(line, line["bbox"])]
+    if not lines:
+        return
+    try:
+        with Image.open(file) as opened:
+            image = opened.convert("RGB")
+    except OSError:  # the importer reads the file as well, and says what is wrong with it
+        content = file.read_bytes() if file.is_file() else b""
+        yield _row(page, lines[0][1]["writing_type"], file.stem, content)
+        return
+    for number, line in lines:
         box = tuple(line["bbox"])
-        if not _is_line(line, box):
-            continue
         for crop in range(crops_per_line):
             key = f"{Path(page['file']).stem}-{number:03d}-{crop}"
             yield _row(page, line["writing_type"], key, _cut(image, box, _random(key)))

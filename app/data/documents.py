@@ -6,7 +6,7 @@
 
 Owns how documents become files; what stands on them is in `present_day` and `archive`, the sheet in `sheet`, the
 camera in `camera`. With CHARACTERS, parquet files as `hands` reads them, some pens write with the letters of one
-person. Writes images and `pages.jsonl` in the form that `app/pages/judge.py` and the import scripts for pages read.
+person. Writes images and `pages.jsonl` in the form that `app/data/page_listing.py` reads.
 Fonts and people are in one split only; lines of a data set are those of its training split, and pages with such are
 for training. Drawn pages supplement real ones: they show where the analysis breaks, not how well it does on what
 people send.
@@ -32,6 +32,7 @@ from app.data.marks import leave_marks
 from app.data.paper import Random
 from app.data.present_day import KINDS, SIGNED, STICKERS
 from app.data.sheet import Sheet, Written, coloured
+from app.errors import PenPressError
 
 
 @dataclass(frozen=True)
@@ -108,10 +109,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--lines", type=Path, help="a data set of lines to compose pages of archives of")
     parser.add_argument("--glyphs", type=Path, help="parquet files of single characters, for pens to write with")
     options = parser.parse_args(arguments)
-    real = Real(
-        Cuttings(options.lines) if options.lines else None, read_hands(options.glyphs) if options.glyphs else {}
-    )
-    write_documents(options.out, options.pages, options.seed, options.kinds, real)
+    try:
+        real = Real(
+            Cuttings(options.lines) if options.lines else None, read_hands(options.glyphs) if options.glyphs else {}
+        )
+        write_documents(options.out, options.pages, options.seed, options.kinds, real)
+    except PenPressError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
     sys.stdout.write(f"{options.pages} documents in {options.out}\n")
     return 0
 

@@ -118,6 +118,9 @@ def _write_row(row: Row, split: str, directory: Path, task: Task, present: dict[
     if label not in task.labels:
         message = f"label {row.label!r} is none of {', '.join(task.labels)}"
         raise DataError(message)
+    if not row.image:
+        message = "its image is missing or empty"
+        raise DataError(message)
     # The digest in the name: another source imported under the same name never takes an old file for its own.
     digest = hashlib.sha256(row.key.encode() + row.image + row.places).hexdigest()[:12]
     stem = f"{re.sub(r'[^0-9A-Za-z_-]+', '_', row.key)[:80]}-{digest}"

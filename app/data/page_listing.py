@@ -22,7 +22,7 @@ def read_pages(folder: Path) -> list[dict[str, Any]]:
     """
     listing = folder / NAME
     if not listing.is_file():
-        message = f"{listing} is missing; --source must be a folder with {NAME} and the page images"
+        message = f"{listing} is missing; name a folder with {NAME} and the page images"
         raise DataError(message)
     with listing.open(encoding="utf-8") as lines:
         return [read_page(f"line {number} of {listing}", text) for number, text in enumerate(lines, 1)]

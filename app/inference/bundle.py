@@ -18,7 +18,6 @@ MODEL = "model.onnx"
 MAPS = "maps"  # the name of the model's second output, if it has one: evidence for every label, place by place
 DESCRIPTION = "model.json"
 CARD = "README.md"
-SCHEMA_VERSION = 1
 
 
 class _Frozen(BaseModel):

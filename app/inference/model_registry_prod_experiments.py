@@ -61,18 +61,18 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     which.add_argument("--experiments", nargs="+", metavar="NAME", help="the best run of these experiments only")
     which.add_argument("--rollback", action="store_true", help="give prod back to the version promoted before")
     add("--metric", help="what the best run is chosen by (default: validation_accuracy, or the task's own)")
-    add("--datasets", nargs="+", metavar="NAME", help="compare on the test splits of these data sets only")
-    add("--images", type=positive, default=600, help="compare on at most so many images (default: %(default)s)")
+    add("--datasets", nargs="+", metavar="NAME", help="compare on these data sets (default: those that judged the run)")
+    add("--images", type=positive, default=600, help="at most so many, but one of each label (default: %(default)s)")
     add("--force", action="store_true", help="promote a worse run all the same; this is recorded as a tag")
     add("--dry-run", action="store_true", help="compare, and change nothing")
     return parser.parse_args(arguments)
 
 
 def positive(text: str) -> int:
-    """Read a whole number of at least 2, as many as there are labels at least."""
+    """Read a whole number above 0."""
     number = int(text)
-    if number < 2:  # noqa: PLR2004 - one image of each of two labels
-        message = f"{text} images are too few; at least 2"
+    if number < 1:
+        message = f"{text} images are too few; at least 1"
         raise argparse.ArgumentTypeError(message)
     return number
 

@@ -26,7 +26,7 @@ def write_card(bundle: Path, judgement: Judgement, options: Mapping[str, object]
         describe_model(description),
         "## Figures\n\nOf the exported model, run by the serving recogniser.\n\n" + table_of_splits(judgement),
         *more_sections(description),
-        *precision_sections(description),
+        "## Precision\n\n" + describe_choice(description.figures, tried=options.get("quantise") != "never"),
         "## Confidence\n\nAnswers of the test split that are kept above a threshold, and their error rate.\n\n"
         + table_of_thresholds(judgement.test),
         "## Altered copies\n\nSome test images as they are, and the same ones altered.\n\n"
@@ -120,12 +120,6 @@ def more_sections(description: Description) -> list[str]:
     figures = description.figures
     rows = [f"| {MORE[name]} | {figures[name]:.4f} |" for name in MORE if name in figures]
     return ["\n".join(["| share of | |\n|---|---:|", *rows])] if rows else []
-
-
-def precision_sections(description: Description) -> list[str]:
-    """Which of the models in 8 and 32 bits shipped, and why, where both were compared."""
-    choice = describe_choice(description.figures)
-    return [f"## Precision\n\n{choice}"] if choice else []
 
 
 def class_sections(report: Report) -> list[str]:

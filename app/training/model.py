@@ -220,8 +220,11 @@ def save_checkpoint(path: Path, network: Network, architecture: str, task: Task,
 
 
 def load_checkpoint(path: Path, task: Task) -> Checkpoint:
-    """Build the network of a checkpoint in evaluation mode; raises DataError when it is of another task."""
+    """Build the network of a checkpoint in evaluation mode; raises DataError when it is none, or of another task."""
     saved = dict(read_state(path))
+    if missing := {"architecture", "labels", "spec", "state"} - saved.keys():
+        message = f"{path} has no {', '.join(sorted(missing))}; name the network.pth that a finished run left"
+        raise DataError(message)
     if tuple(saved["labels"]) != task.labels:
         message = f"{path} has the labels {saved['labels']}, the task {task.name} has {list(task.labels)}"
         raise DataError(message)

@@ -11,7 +11,7 @@ that `app/inference/model_registry_prod_experiments.py` promotes.
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -58,7 +58,8 @@ def run_pipeline(options: Options, settings: Settings | None = None, resume: str
     task, spec = TASKS[options.task], choose_spec(options)
     data = options.datasets or settings.datasets
     splits = make_splits(load_items(data, task, options.data), options, load_strange(data, task, options.strange))
-    run = start_run(options, settings, splits.everything, resume)
+    tags = describe_run(options, splits.everything)
+    run = start_run(options, settings, tags, resume)
     folder = settings.checkpoints / run.run_id
     remember(folder, options)
     bundle = folder / "bundle"
@@ -67,7 +68,7 @@ def run_pipeline(options: Options, settings: Settings | None = None, resume: str
         network, history = train_network(splits, options, folder, run.log_metrics)
         compared = [item.read() for item in pick(splits.validation, PARITY_IMAGES)]
         export_network(network, spec, compared, bundle / "model.onnx", any_size=task.places)
-        draft_bundle(bundle, task, spec, describe_origin(options, run, splits.everything, network))
+        draft_bundle(bundle, task, spec, describe_origin(tags, run, network))
         calibrate(bundle, splits.validation, task.strange_share)
         if options.quantise == "auto" and quantise(bundle, splits.train, splits.validation):
             calibrate(bundle, splits.validation, task.strange_share)  # the bundle has another model now
@@ -94,13 +95,9 @@ def closing(run: RunLog) -> Iterator[None]:
             tell(f"run {run.run_id} stopped; go on with: python -m app.training.pipeline --resume {run.run_id}")
 
 
-def start_run(options: Options, settings: Settings, items: Sequence[Item], resume: str | None) -> RunLog:
-    """Open the MLflow run, or the interrupted one again."""
-    spec = choose_spec(options)
-    dumped = options.model_dump(mode="json", exclude_none=True)
-    parameters = {name: json.dumps(value) if isinstance(value, list) else value for name, value in dumped.items()}
-    parameters |= {"input_height": spec.height, "input_width": spec.width or 0}
-    tags = {
+def describe_run(options: Options, items: Sequence[Item]) -> dict[str, str]:
+    """What a run is made of, as its tags; taken before it begins, since code may change while it goes on."""
+    return {
         "task": options.task,
         "strategy": options.strategy,
         "architecture": options.architecture,
@@ -108,6 +105,14 @@ def start_run(options: Options, settings: Settings, items: Sequence[Item], resum
         "data_fingerprint": fingerprint([item.sample for item in items]),
         "git_commit": git_commit(),
     }
+
+
+def start_run(options: Options, settings: Settings, tags: Mapping[str, str], resume: str | None) -> RunLog:
+    """Open the MLflow run, or the interrupted one again."""
+    spec = choose_spec(options)
+    dumped = options.model_dump(mode="json", exclude_none=True)
+    parameters = {name: json.dumps(value) if isinstance(value, list) else value for name, value in dumped.items()}
+    parameters |= {"input_height": spec.height, "input_width": spec.width or 0}
     name = options.name or f"{options.strategy} {options.architecture}"
     registry = Registry(settings)
     return registry.start_run(options.experiment or options.task, name, parameters, tags, run_id=resume)
@@ -134,16 +139,16 @@ def recall(folder: Path) -> Options:
         raise PenPressError(message) from error
 
 
-def describe_origin(options: Options, run: RunLog, items: Sequence[Item], network: Network) -> Origin:
-    """Where the model comes from, for its bundle."""
+def describe_origin(tags: Mapping[str, str], run: RunLog, network: Network) -> Origin:
+    """Where the model comes from, for its bundle: what the run's tags say, too."""
     return Origin(
         run_id=run.run_id,
-        architecture=options.architecture,
-        strategy=options.strategy,
+        architecture=tags["architecture"],
+        strategy=tags["strategy"],
         trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        git_commit=git_commit(),
-        data_fingerprint=fingerprint([item.sample for item in items]),
-        data=" ".join(options.data),
+        git_commit=tags["git_commit"],
+        data_fingerprint=tags["data_fingerprint"],
+        data=tags["data"],
         parameters=count_parameters(network),
     )
 

@@ -146,10 +146,11 @@ def reasons(figures: Mapping[str, float]) -> list[str]:
     return [reason for reason, applies in checks.items() if applies]
 
 
-def describe_choice(figures: Mapping[str, float]) -> str:
-    """A paragraph for the card: what was compared, which model shipped and why; empty where none was made."""
+def describe_choice(figures: Mapping[str, float], *, tried: bool) -> str:
+    """A paragraph for the card: which model shipped and why; *tried* says whether one of 8 bits was asked for."""
     if "int8_speed_up" not in figures:
-        return ""
+        why = "it has no convolutions, which alone would get 8" if tried else "8 were not tried, by `--quantise never`"
+        return f"The network is stored in 32 bits (fp32): {why}."
     against = reasons(figures)
     choice = f"The 32-bit model ships: of the 8-bit one, {'; '.join(against)}." if against else "The 8-bit model ships."
     rows = "\n".join(f"| {name} | {figures[f'{name}_accuracy']:.4f} | {figures[f'{name}_ece']:.4f} |" for name in NAMES)

@@ -168,7 +168,7 @@ def run_epoch(fitting: Fitting, feed: Feed, schedule: Schedule, epoch: int) -> d
     return {
         "epoch": float(epoch),
         "train_loss": loss,
-        "train_accuracy": hits / count,
+        "train_accuracy": hits / max(1, count),
         "learning_rate": float(fitting.optimiser.param_groups[0]["lr"]),
         "seconds": seconds,
         "images_per_second": count / seconds,
@@ -195,8 +195,9 @@ def train_epoch(fitting: Fitting, feed: Feed, schedule: Schedule, epoch: int) ->
             losses += float(loss.detach()) * known
             hits += right
             count += known
-            batches.set_postfix(loss=f"{losses / count:.4f}", accuracy=f"{hits / count:.4f}")
-    return losses / count, hits, count
+            mean, accuracy = (value / max(1, count) for value in (losses, hits))  # none yet, where all are strange
+            batches.set_postfix(loss=f"{mean:.4f}", accuracy=f"{accuracy:.4f}")
+    return losses / max(1, count), hits, count
 
 
 def layout(images: torch.Tensor) -> torch.memory_format:

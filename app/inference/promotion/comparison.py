@@ -1,5 +1,6 @@
 """Compares two recognisers on the same held-out images, and says where the first is worse than the gate allows."""
 
+import json
 import statistics
 import time
 from collections import defaultdict
@@ -10,8 +11,10 @@ from itertools import cycle, islice
 from pathlib import Path
 
 from app.data.manifest import FILE_NAME, Sample, read_listed, read_manifest
+from app.errors import RegistryError
 from app.evaluate import Case, evaluate
 from app.inference.recogniser import Recogniser
+from app.inference.registry import RunSummary
 from app.tasks import Gate, Task
 
 TIMED = 50  # how often the milliseconds are measured
@@ -30,19 +33,38 @@ class Figures:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two recognisers on the same images; *failures* names every figure that the gate refuses."""
+    """Two recognisers on the same images, of the data sets *data*; *failures* names every figure that is refused."""
 
     candidate: Figures
     live: Figures
     images: int
+    data: tuple[str, ...]
     failures: tuple[str, ...]
 
 
-def held_out_cases(datasets: Path, task: Task, names: Sequence[str] | None = None, limit: int = 600) -> list[Case]:
-    """Choose at most *limit* images of the `test` splits under *datasets*, the same ones at every call.
+def judged_by(run: RunSummary) -> list[str] | None:
+    """Name the data sets that a run was judged by: those of its `--data` that are not among its `--train-only`.
 
-    Equally many of each label, in the order of their hashes, each content once; *names* chooses data sets, else all
-    take part. Raises DataError for a data set that is not there.
+    None where the run says nothing of data. Raises RegistryError where its list was too long for the store.
+    """
+    if "data" not in run.tags:
+        return None
+    try:
+        # The parameters are exact; runs that were not logged by the pipeline have the tag alone.
+        data = json.loads(run.parameters["data"]) if "data" in run.parameters else run.tags["data"].split()
+        train_only = json.loads(run.parameters.get("train_only", "[]"))
+    except json.JSONDecodeError as error:
+        message = f"the store has not the whole list of the data sets of run {run.run_id}; name some with --datasets"
+        raise RegistryError(message) from error
+    names = dict.fromkeys(entry.partition(":")[0] for entry in data)  # each without its weight
+    return [name for name in names if name not in train_only]
+
+
+def held_out_cases(datasets: Path, task: Task, names: Sequence[str] | None = None, limit: int = 600) -> list[Case]:
+    """Choose at most *limit* images of the `test` splits under *datasets*, but one of each label at least.
+
+    Always the same ones: equally many of each label, in the order of their hashes, each content once. *names* chooses
+    data sets, else all take part. Raises DataError for a data set that is not there.
     """
     folders = sorted(path.parent for path in datasets.glob(f"*/{FILE_NAME}"))
     if names is not None:
@@ -54,7 +76,7 @@ def held_out_cases(datasets: Path, task: Task, names: Sequence[str] | None = Non
             if sample.split == "test" and (task.kind == "transcribe" or label in task.labels):
                 group = groups[label if task.kind == "classify" else ""]
                 group[sample.sha256] = as_case(folder, sample, label)
-    share = limit // max(1, len(groups))
+    share = max(1, limit // max(1, len(groups)))
     return [case for _, group in sorted(groups.items()) for _, case in sorted(group.items())[:share]]
 
 
@@ -65,7 +87,7 @@ def as_case(folder: Path, sample: Sample, label: str) -> Case:
 
 
 def compare(candidate: Recogniser, live: Recogniser, cases: Sequence[Case], gate: Gate) -> Comparison:
-    """Judge both on *cases*, of which there is at least one."""
+    """Judge both on *cases* of `held_out_cases`, of which there is at least one."""
     labels = candidate.description.labels
     named = {"candidate": candidate, "live": live}
     reports = [evaluate(each.predict, cases, labels, progress=name) for name, each in named.items()]
@@ -73,7 +95,8 @@ def compare(candidate: Recogniser, live: Recogniser, cases: Sequence[Case], gate
     new, old = (
         Figures(report.accuracy, report.ece, milliseconds) for report, milliseconds in zip(reports, times, strict=True)
     )
-    return Comparison(new, old, len(cases), judge(new, old, gate))
+    data = sorted({case.slices["dataset"] for case in cases})
+    return Comparison(new, old, len(cases), tuple(data), judge(new, old, gate))
 
 
 def judge(candidate: Figures, live: Figures, gate: Gate) -> tuple[str, ...]:
@@ -136,4 +159,4 @@ def table(comparison: Comparison, gate: Gate) -> str:
         ("ms per image", f"{new.milliseconds:.1f}", f"{old.milliseconds:.1f}", f"<= {slowest(old, gate):.1f}"),
     )
     lines = [f"{name:13} {first:>10} {second:>10} {limit:>12}" for name, first, second, limit in rows]
-    return "\n".join([*lines, f"on {comparison.images} held-out images"])
+    return "\n".join([*lines, f"on {comparison.images} held-out images of {', '.join(comparison.data)}"])

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.data.manifest import FILE_NAME
 from app.errors import BundleError, PromotionRefusedError, RegistryError
 from app.evaluate import Case
 from app.inference.bundle import Description
-from app.inference.promotion.comparison import Comparison, compare, held_out_cases, table
+from app.inference.promotion.comparison import Comparison, compare, held_out_cases, judged_by, table
 from app.inference.recogniser import Recogniser
 from app.inference.registry import Registry, RunSummary, Version
 from app.tasks import Task
@@ -69,8 +70,8 @@ def promote(registry: Registry, task: Task, choice: Choice) -> Outcome:
     check_kind(candidate.description, current, task)
     verdict = Verdict()
     if live is not None or shipped.is_dir():
-        cases = held_out_cases(registry.settings.datasets, task, choice.datasets, choice.images)
-        verdict = judge_candidate(candidate, current, cases, task)
+        cases = choose_cases(registry.settings.datasets, task, run, choice)
+        verdict = judge_candidate(candidate, current, cases, task, choice.datasets or judged_by(run) or ())
     if choice.dry_run:
         refuse(run, verdict, force=choice.force)
         return Outcome(f"run {run.run_id} would be promoted; nothing changed", live, verdict.table)
@@ -141,16 +142,36 @@ def check_kind(candidate: Description, current: Recogniser | None, task: Task) -
         raise PromotionRefusedError(message)
 
 
-def judge_candidate(candidate: Recogniser, current: Recogniser | None, cases: Sequence[Case], task: Task) -> Verdict:
-    """Compare with the live version on held-out images of every label."""
+def choose_cases(datasets: Path, task: Task, run: RunSummary, choice: Choice) -> list[Case]:
+    """Choose held-out images: of the data sets of the choice, else of those that judged the run and are there.
+
+    Not of all: tasks may share their labels, and a run may have learnt from all of a data set. Raises DataError where
+    a data set of the choice is missing.
+    """
+    names = choice.datasets
+    if names is None and (known := judged_by(run)) is not None:
+        names = [name for name in known if (datasets / name / FILE_NAME).is_file()]
+    return held_out_cases(datasets, task, names, choice.images)
+
+
+def judge_candidate(
+    candidate: Recogniser, current: Recogniser | None, cases: Sequence[Case], task: Task, names: Sequence[str]
+) -> Verdict:
+    """Compare with the live version on held-out images of every label, which come from the data sets *names*."""
     if current is None:
         return Verdict(("the live version cannot be opened to compare with",))
     missing = sorted(set(task.labels) - {case.label for case in cases}) if task.kind == "classify" else []
     if not cases or missing:
-        what = " ".join(["held-out images", *(["of", ", ".join(missing)] if missing else [])])
-        return Verdict((f"there are no {what} in the test splits to compare on: import data, or use --force",))
+        what = f"held-out images{of(missing)} in the test splits{of(names)}"
+        remedy = "import data, name other data sets with --datasets, or use --force"
+        return Verdict((f"there are no {what} to compare on: {remedy}",))
     comparison = compare(candidate, current, cases, task.gate)
     return Verdict(comparison.failures, comparison, table(comparison, task.gate))
+
+
+def of(names: Sequence[str]) -> str:
+    """Write names behind what is said of them; nothing where there are none."""
+    return f" of {', '.join(names)}" if names else ""
 
 
 def refuse(run: RunSummary, verdict: Verdict, *, force: bool) -> None:

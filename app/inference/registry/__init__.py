@@ -4,8 +4,8 @@ Works with mlflow-skinny, SQLAlchemy and Alembic alone. Importing has no effect,
 question, so a `Registry` can be made while the store is down. Does not decide what may go live: that is `promotion.py`.
 """
 
-from app.inference.registry.records import EMBEDDED, RunSummary, Version
+from app.inference.registry.records import RunSummary, Version
 from app.inference.registry.runs import RunLog
 from app.inference.registry.store import Registry
 
-__all__ = ["EMBEDDED", "Registry", "RunLog", "RunSummary", "Version"]
+__all__ = ["Registry", "RunLog", "RunSummary", "Version"]

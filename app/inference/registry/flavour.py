@@ -15,6 +15,7 @@ from mlflow.types.schema import Schema, TensorSpec
 from mlflow.utils.yaml_utils import write_yaml
 
 from app.inference.bundle import MODEL, Description
+from app.tasks import TASKS
 
 REQUIREMENTS = "requirements.txt"
 CONDA = "conda.yaml"
@@ -39,16 +40,14 @@ def write_flavour(directory: Path, description: Description, run_id: str) -> Non
 
 
 def signature(description: Description) -> dict[str, str | None]:
-    """The signature as MLflow stores it: float32 images (n, channels, height, width) to (n, ..., labels)."""
-    image, labels = description.image, len(description.labels)
-    inputs = (-1, image.channels, image.height, image.width or -1)
-    outputs = (-1, labels) if description.kind == "classify" else (-1, -1, labels)
-    return {"inputs": tensor(inputs), "outputs": tensor(outputs), "params": None}
+    """The signature as MLflow stores it: float32 images (n, channels, height, width), where -1 is any length.
 
-
-def tensor(shape: tuple[int, ...]) -> str:
-    """One unnamed float32 tensor as MLflow's JSON."""
-    return json.dumps(Schema([TensorSpec(np.dtype("float32"), shape)]).to_dict())
+    The array has no name, by which it would have to be sent; outputs are left open, since the description has none.
+    """
+    image, free = description.image, TASKS[description.task].places  # such models take images of any size
+    sides = (-1, -1) if free else (image.height, image.width or -1)
+    inputs = Schema([TensorSpec(np.dtype("float32"), (-1, image.channels, *sides))])
+    return {"inputs": json.dumps(inputs.to_dict()), "outputs": None, "params": None}
 
 
 def write_environment(directory: Path) -> None:

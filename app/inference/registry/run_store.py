@@ -49,10 +49,6 @@ class RunStore:
             log_parameters(self.client, run_id, parameters)
         return RunLog(run_id, self.client, self.uri)
 
-    def log_bundle(self, run_log: RunLog, directory: Path) -> None:
-        """Log the bundle in *directory* as the model of a run."""
-        run_log.log_bundle(directory)
-
     def run(self, run_id: str) -> RunSummary:
         """The run of this id, finished or not."""
         with at_edge(self.uri):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run
 from mlflow.exceptions import MlflowException
 
 from app.inference.bundle import Description, read_description
@@ -20,7 +20,7 @@ from app.inference.registry.records import BUNDLE, EMBEDDED, RunSummary
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 LONGEST = 500  # characters of a parameter that every MLflow store takes
 ATTEMPTS = 3
-BATCH = 100  # parameters or tags that MLflow takes at once
+BATCH = 100  # parameters that MLflow takes at once
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,6 @@ class RunLog:
             shutil.copytree(directory, copy)
             write_flavour(copy, description, self.run_id)
             self.log_artifacts(copy, BUNDLE)
-
-    def set_tags(self, tags: Mapping[str, str]) -> None:
-        """Add tags to the run, or change them."""
-        entries = [RunTag(name, str(value)) for name, value in tags.items()]
-        with at_edge(self.uri):
-            self.client.log_batch(self.run_id, tags=entries)
 
     def finish(self, status: Status = "FINISHED") -> None:
         """Close the run."""

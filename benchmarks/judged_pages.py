@@ -6,8 +6,7 @@ error when found. A found line is one of the page's when the boxes overlap by ha
 70 % of the ink of either box is also in the other.
 """
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from app.errors import DataError
+from app.data.page_listing import read_pages
 from app.pages.analyse import Page
 from app.pages.ink import ink_of
 from app.pages.segment import Box
@@ -23,7 +22,6 @@ from app.pages.upright import grey_of
 
 LEAST_OVERLAP, LEAST_INK = 0.5, 0.7
 MIXED = "mixed"
-Analysis = Callable[[Image.Image], Page]
 
 
 @dataclass(frozen=True)
@@ -85,11 +83,6 @@ class Figures:
 
 def read_samples(folder: Path, split: str | None, same_as: dict[str, str]) -> list[Sample]:
     """The pages of a folder, of one split if it is named; *same_as* maps writing types to labels."""
-    listing = folder / "pages.jsonl"
-    if not listing.is_file():
-        message = f"{listing} is missing; name a folder with pages.jsonl and the page images"
-        raise DataError(message)
-    rows = [json.loads(line) for line in listing.read_text(encoding="utf-8").splitlines()]
     return [
         Sample(
             folder / row["file"],
@@ -101,7 +94,7 @@ def read_samples(folder: Path, split: str | None, same_as: dict[str, str]) -> li
                 for line in row["lines"]
             ),
         )
-        for row in rows
+        for row in read_pages(folder)
         if split in {None, row.get("split")}
     ]
 
