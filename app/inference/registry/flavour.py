@@ -15,7 +15,7 @@ from mlflow.types.schema import Schema, TensorSpec
 from mlflow.utils.yaml_utils import write_yaml
 
 from app.inference.bundle import MODEL, Description
-from app.tasks import TASKS
+from app.tasks import OF_PLACES
 
 REQUIREMENTS = "requirements.txt"
 CONDA = "conda.yaml"
@@ -44,7 +44,7 @@ def signature(description: Description) -> dict[str, str | None]:
 
     The array has no name, by which it would have to be sent; outputs are left open, since the description has none.
     """
-    image, free = description.image, TASKS[description.task].places  # such models take images of any size
+    image, free = description.image, description.task == OF_PLACES  # such models take images of any size
     sides = (-1, -1) if free else (image.height, image.width or -1)
     inputs = Schema([TensorSpec(np.dtype("float32"), (-1, image.channels, *sides))])
     return {"inputs": json.dumps(inputs.to_dict()), "outputs": None, "params": None}
