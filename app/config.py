@@ -6,6 +6,7 @@ programs, which may share the environment and `.env`, are left alone. Importing 
 """
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -105,3 +106,8 @@ def read_settings() -> Settings:
         wrong = f".env cannot be read: {error}"
     sys.stderr.write(f"wrong settings in the environment or in .env: {wrong}\n")
     sys.exit(2)
+
+
+def without_passwords(text: str) -> str:
+    """A text with the passwords of the addresses in it starred out, fit for messages and logs."""
+    return re.sub(r"(://[^/@\s:]*:)[^/@\s]+@", r"\1***@", text)

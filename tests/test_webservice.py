@@ -13,11 +13,10 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from app.config import Settings
+from app.config import Settings, without_passwords
 from app.inference.registry import Registry
 from app.tasks import PAGE_TEXT, Prediction
 from app.webservice import create_app
-from app.webservice.application import without_passwords
 from tests.bundles import DARK, LIGHT, MIDDLE, make_bundle, picture
 from tests.fakes import ListLog
 from tests.services import NAME, OTHER, Fixture, check_error, serving

@@ -1,7 +1,7 @@
 """A sheet of paper that is written on with pens and presses, and remembers where its lines are.
 
-Owns the planes of ink and rules of a sheet and how they become colours. What stands where, `documents` knows; letters
-are in `drawing`, the looks of paper and ink in `paper`.
+Owns the planes of ink and rules of a sheet and how they become colours. What stands where, `present_day` and `archive`
+know; letters are in `drawing`, the looks of paper and ink in `paper`.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Runs a bundle: images in, predictions out. The only module that imports onnxruntime."""
+"""Runs a bundle: images in, predictions out. The only module of the service that imports onnxruntime."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

@@ -46,7 +46,7 @@ def add_page(layout: ET.Element, page: Page, number: int) -> None:
 
 
 def add_line(block: ET.Element, line: PageLine, number: str) -> None:
-    """Add one line: its box, its polygon, its tag; the confidence is that of the writing type, not of a text."""
+    """Add one line: its box, its polygon, its tag; the text is empty, since none is read."""
     left, top, right, bottom = line.box
     place = {"HPOS": left, "VPOS": top, "WIDTH": right - left, "HEIGHT": bottom - top}
     attributes = {name: str(value) for name, value in place.items()}

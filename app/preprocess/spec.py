@@ -24,7 +24,7 @@ class ImageSpec(BaseModel):
 
     `height` and `width` are in pixels; `width` is None only for `fit="height"`. `fit`: *pad* keeps the proportions and
     fills the rest with paper, *stretch* ignores them, *height* scales to the height and keeps the width free. `mean`
-    and `std` (one value a channel, of pixels in 0..1) normalise. `steps` run on the grey image before it is scaled.
+    and `std` (one value a channel, of pixels in 0..1) normalise. `steps` run before it is scaled.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -2,14 +2,13 @@
 
 import asyncio
 import logging
-import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from anyio import to_thread
 from fastapi import APIRouter, FastAPI, Request, Response, UploadFile
 
-from app.config import Settings
+from app.config import Settings, without_passwords
 from app.inference.production import OpenStore, Production, Watch, open_registry
 from app.prediction_log import PredictionFile, PredictionLog
 from app.tasks import TASKS
@@ -52,7 +51,7 @@ def create_app(
 ) -> FastAPI:
     """Put the service together; what is not given is made from *settings*, and images are recognised in threads.
 
-    No thread runs before the lifespan begins.
+    No thread runs before the lifespan begins, but that which sends traces where they are wanted.
     """
     productions = productions or {name: Production(task, settings) for name, task in TASKS.items()}
     watch = Watch(productions.values(), open_store or open_registry(settings), settings.alias_poll_seconds)
@@ -123,8 +122,3 @@ def routes(service: Service, workers: Workers) -> APIRouter:
     for path in ("/health", "/health/"):
         router.head(path, include_in_schema=False)(health)
     return router
-
-
-def without_passwords(text: str) -> str:
-    """Star out the passwords of the addresses in a text."""
-    return re.sub(r"(://[^/@\s:]*:)[^/@\s]+@", r"\1***@", text)

@@ -1,4 +1,4 @@
-"""What each error means over HTTP: one table, one shape, and the only broad handler of PenPress."""
+"""What each error means over HTTP: one table, one shape, and the broad handler (beside that of `twin.py`)."""
 
 import logging
 from collections.abc import Mapping

@@ -6,7 +6,6 @@ Owns how the store is reached: folders of a SQLite store, time limits, telemetry
 import fcntl
 import logging
 import os
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from app.config import Settings
-from app.errors import RegistryError
+from app.config import Settings, without_passwords
 
 SQLITE = "sqlite:"
 REMOTE = ("http:", "https:")
@@ -41,7 +40,6 @@ STORE_ERRORS = (
     TypeError,
     OverflowError,
 )
-PASSWORD = re.compile(r"(//[^/:@\s]*):[^/@\s]*@")
 Item_co = TypeVar("Item_co", covariant=True)
 # MLflow's own limits (7 tries of 120 seconds) would let a watch hang for minutes on a server that is down.
 DEFAULTS = {
@@ -121,16 +119,11 @@ def at_edge(uri: str) -> Iterator[None]:
         yield
     except STORE_ERRORS as error:
         detail = str(error).splitlines()[0] if str(error) else type(error).__name__
-        message = without_password(
+        message = without_passwords(
             f"the model registry at {uri} failed: {detail}; check MLFLOW_TRACKING_URI, and that the store is up "
             "and that this user may read and write it"
         )
         raise RegistryError(message) from error
-
-
-def without_password(text: str) -> str:
-    """A URI, or a text that holds some, with the passwords starred out, fit for messages and logs."""
-    return PASSWORD.sub(r"\1:***@", text)
 
 
 class Page(Protocol[Item_co]):
