@@ -21,8 +21,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from app.config import Settings
 from app.config import Settings, without_passwords
+from app.errors import RegistryError
 
 SQLITE = "sqlite:"
 REMOTE = ("http:", "https:")
