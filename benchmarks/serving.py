@@ -34,6 +34,7 @@ from benchmarks.started import PAUSE, Started, baseline, service, settle
 LINES = 64
 PHONE = (4284, 5712)  # pixels of a camera of 24 megapixels
 GRAIN, GRAIN_SHARE = 10.0, 0.2  # deviation of its grey values, and how much of it is blended in
+A4 = (1654, 2339)  # pixels at 200 dpi
 REDUCED = (1071, 1428)  # a quarter of its sides: what a decoder may give for a network that sees 64 x 512 pixels
 BUNDLE = APP / "inference" / "embedded" / DOCUMENT_TYPE.name
 REST_SECONDS = 10.0  # after which a service has given back what its start took
@@ -100,6 +101,14 @@ def phone_picture() -> bytes:
     return buffer.getvalue()
 
 
+def office_page() -> bytes:
+    """A letter on A4, scanned at 200 dpi."""
+    letter, _, _ = draw_document(np.random.default_rng(5), "letter", "test", photo=False)
+    buffer = io.BytesIO()
+    letter.resize(A4, Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
 def reduced(data: bytes) -> None:
     """Decode a JPEG at reduced size, which is the least that an answer can take."""
     with Image.open(io.BytesIO(data)) as image:
@@ -107,19 +116,18 @@ def reduced(data: bytes) -> None:
         image.load()
 
 
-def big_picture(ours: Started) -> float:
-    """How many times the reduced-size decode an answer for a phone's picture takes; medians of nine in turn."""
-    picture = phone_picture()
+def beside(ours: Started, picture: bytes, decode: Callable[[bytes], object]) -> tuple[float, float]:
+    """Median milliseconds of an answer for a picture, and how many times its decoding that is; nine of each in turn."""
     request, answers, decodes = request_of(picture), [], []
     with connect(ours.address) as connection:
         status, body = exchange(connection, request)
         if status != HTTPStatus.OK:
-            message = f"the photograph got {status}: {body.decode()}"
+            message = f"a picture of {len(picture)} bytes got {status}: {body.decode()}"
             raise RuntimeError(message)
         for _ in range(9):
             answers.append(milliseconds(lambda: exchange(connection, request)))
-            decodes.append(milliseconds(lambda: reduced(picture)))
-    return statistics.median(answers) / statistics.median(decodes)
+            decodes.append(milliseconds(lambda: decode(picture)))
+    return statistics.median(answers), statistics.median(answers) / statistics.median(decodes)
 
 
 def overload(images: Sequence[bytes], count: int) -> float:
@@ -152,7 +160,8 @@ def measure(options: argparse.Namespace) -> list[tuple[str, str, str]]:
         with service(options.python, PENPRESS_WORKERS=str(options.workers)) as processes, baseline() as theirs:
             settle(processes)
             share, other_share, multiple, gain, callers = throughputs((ours, processes, theirs), images, options)
-            big = big_picture(ours)
+            _, big = beside(ours, phone_picture(), reduced)
+            page, page_multiple = beside(ours, office_page(), read_image)
             alike = [("", ours), (f", {options.workers} processes", processes)]
             rows = [row for about, each in alike for row in compared(about, each, images, options)]
     kept = overload(images, options.requests)
@@ -163,6 +172,8 @@ def measure(options: argparse.Namespace) -> list[tuple[str, str, str]]:
         ("the callers' share of the processors meanwhile", f"{callers:.0%}", ""),
         ("throughput, as multiple of a straightforward service", f"{multiple:.2f}", "at least 2.5"),
         ("24-megapixel JPEG, as multiple of its reduced-size decode", f"{big:.2f}", "at most 3"),
+        ("A4 page at 200 dpi, in seconds", f"{page / 1000:.2f}", "at most 0.5"),
+        ("the same, as multiple of its decoding", f"{page_multiple:.1f}", ""),
         ("overload: p95 of accepted requests, as multiple of that at the limit of the queue", f"{kept:.2f}", "about 1"),
         ("memory at rest, in MB", f"{rest:.0f}", "at most 250"),
         *rows,

@@ -17,8 +17,8 @@ from app.training.dataset import NONE
 from app.training.distort import alter_strokes, ground_of
 from app.training.loss import STRANGE_SHARE, loss_of
 from app.training.model import build_network, count_parameters, has_maps, load_checkpoint, save_checkpoint
-from app.training.side_by_side import main
 from app.training.small_networks import SMALL
+from app.training.two_in_one import main
 from tests.test_strokes import drawn
 
 LIMITS = {
@@ -64,6 +64,20 @@ def test_two_networks_in_one_answer_with_the_mean_of_both(tmp_path: Path, capsys
     assert "--task digit --architecture strided_residual" in capsys.readouterr().out
     both = load_checkpoint(tmp_path / "both.pth", DIGIT).network
     torch.testing.assert_close(both(images), (logits[0] + logits[1]) / 2, rtol=1e-4, atol=1e-4)
+
+
+def test_two_networks_of_one_kind_become_the_mean_of_their_weights(tmp_path: Path) -> None:
+    """Every weight lies in the middle of both, and the network is of their kind."""
+    for name in ("one", "other"):
+        save_checkpoint(
+            tmp_path / name, build_network("plain", DIGIT, DIGIT.image, "none"), "plain", DIGIT, DIGIT.image
+        )
+    assert main([str(tmp_path / "one"), str(tmp_path / "other"), "--out", str(tmp_path / "mean.pth")]) == 0
+    one, other, mean = (
+        load_checkpoint(tmp_path / name, DIGIT).network.state_dict() for name in ("one", "other", "mean.pth")
+    )
+    for name, found in mean.items():
+        torch.testing.assert_close(found, (one[name] + other[name]) / 2 if found.is_floating_point() else other[name])
 
 
 @pytest.mark.parametrize("kinds", [("plain", "strided"), ("residual_wide", "strided")])

@@ -59,10 +59,10 @@ class Recogniser:
         """Recognise RGB images, in order; each answer keeps the most probable label and its calibrated confidence."""
         logits = self.logits(images)
         rows = softmax(logits / np.float32(self.description.temperature))
-        clear = prominence(logits)
+        contrasts = [contrast_of(image) if self.description.blank_below else 0 for image in images]
         return [
-            self._decide(row, contrast_of(image), float(standing))
-            for row, image, standing in zip(rows, images, clear, strict=True)
+            self._decide(row, contrast, float(standing))
+            for row, contrast, standing in zip(rows, contrasts, prominence(logits), strict=True)
         ]
 
     def probabilities(self, images: Sequence[Image]) -> Logits:

@@ -111,12 +111,10 @@ def keep_strokes(ink: Grey) -> Grey:
     sizes = boxes[1:, cv2.CC_STAT_AREA]
     largest = int(sizes.argmax()) + 1
     touching = touches_side(boxes, ink.shape)
-    kept = [
-        number
-        for number in range(1, count)
-        if sizes[number - 1] >= SPECK * sizes.max() and (touching[largest] or not touching[number])
-    ]
-    mask = cv2.dilate(np.isin(areas, kept).astype(np.uint8), np.ones((5, 5), np.uint8))
+    kept = np.zeros(count, np.uint8)
+    for number in range(1, count):
+        kept[number] = sizes[number - 1] >= SPECK * sizes.max() and (touching[largest] or not touching[number])
+    mask = cv2.dilate(kept[areas], np.ones((5, 5), np.uint8))
     return np.where(mask > 0, ink, 0).astype(np.uint8)
 
 

@@ -1,14 +1,13 @@
-r"""Puts two networks side by side in one, whose logits are the mean of theirs.
+r"""Makes one network of two that were trained apart, which then goes through the pipeline as any other.
 
-One of `strided` and one of `residual_wide` become a `strided_residual`, which then goes through the pipeline as any
-other:
-
-    python -m app.training.side_by_side one/network.pth other/network.pth --temperatures 0.9 0.31 --out both.pth
+    python -m app.training.two_in_one one/network.pth other/network.pth --out both.pth
     python -m app.training.pipeline --task digit --data mnist --architecture strided_residual --weights both.pth \
         --epochs 1 --learning-rate 1e-5
 
-Networks that were trained apart err apart, so their mean errs less than either (T. G. Dietterich, Ensemble Methods in
-Machine Learning, 2000).
+Two of one architecture, of which one went on from the other, become the mean of their weights, often better
+than either (M. Wortsman and others, Model soups, 2022). One of `strided` and one of `residual_wide` are put side by
+side in a `strided_residual`, whose logits are the mean of theirs: networks that were trained apart err apart, so their
+mean errs less than either (T. G. Dietterich, Ensemble Methods in Machine Learning, 2000).
 """
 
 import argparse
@@ -28,6 +27,14 @@ TOGETHER: dict[tuple[str, ...], str] = {("strided", "residual_wide"): "strided_r
 HEAD = "head."
 
 
+def mean(states: Sequence[State]) -> dict[str, torch.Tensor]:
+    """The mean of weights of the same names and shapes; whole numbers, such as counts, are those of the last."""
+    return {
+        name: torch.stack([state[name] for state in states]).mean(0) if last.is_floating_point() else last
+        for name, last in states[-1].items()
+    }
+
+
 def side_by_side(states: Sequence[State], temperatures: Sequence[float]) -> dict[str, torch.Tensor]:
     """The weights of both in one, by the names in `SideBySide`; the logits of each are divided by its temperature."""
     scales = [1 / (temperature * len(states)) for temperature in temperatures]
@@ -43,22 +50,26 @@ def side_by_side(states: Sequence[State], temperatures: Sequence[float]) -> dict
 
 
 def merge(paths: Sequence[Path], temperatures: Sequence[float], out: Path) -> str:
-    """Write the checkpoint of the network whose logits are the mean of those of checkpoints; raises DataError.
+    """Write the checkpoint of the network that is made of two; raises DataError.
 
     Returns the options with which a training goes on from there.
     """
     saved = [dict(read_state(path)) for path in paths]
-    architecture = TOGETHER.get(tuple(str(each.get("architecture")) for each in saved))
+    names = tuple(str(each.get("architecture")) for each in saved)
+    architecture = names[0] if len(set(names)) == 1 else TOGETHER.get(names)
     if architecture is None or len({(str(each["task"]), str(each["labels"]), str(each["spec"])) for each in saved}) > 1:
-        kinds = " or ".join(" and ".join(names) for names in TOGETHER)
-        message = f"give two networks of the same task, labels and input, in this order: {kinds}"
+        kinds = " or ".join(" and ".join(pair) for pair in TOGETHER)
+        message = (
+            f"give two networks of the same task, labels and input: of one architecture or, in this order, {kinds}"
+        )
         raise DataError(message)
     if min(temperatures) <= 0:
         message = "temperatures are greater than 0"
         raise DataError(message)
     task, spec = TASKS[str(saved[0]["task"])], ImageSpec.model_validate_json(str(saved[0]["spec"]))
     network = build_network(architecture, task, spec, weights="none")
-    network.load_state_dict(side_by_side([dict(each["state"]) for each in saved], temperatures))
+    states = [dict(each["state"]) for each in saved]
+    network.load_state_dict(mean(states) if architecture == names[0] else side_by_side(states, temperatures))
     save_checkpoint(out, network, architecture, task, spec)
     return f"--task {task.name} --architecture {architecture} --weights {out} --epochs 1 --learning-rate 1e-5"
 
@@ -72,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         nargs=2,
         type=float,
         default=(1.0, 1.0),
-        help="those of their bundles (model.json), so that both count alike (default: 1 1)",
+        help="side by side: those of their bundles (model.json), so that both count alike (default: 1 1)",
     )
     parser.add_argument("--out", type=Path, required=True, help="the network.pth to write")
     options = parser.parse_args(arguments)
