@@ -3,8 +3,8 @@
     python -m benchmarks.containers
 
 Builds the images, prints their size above that of the base, and starts both with Compose as a project of its own, whose
-volumes are removed at the end. Ports 9000 and 5000 must be free, and Docker must be there. Answers with 1 when
-something is not as promised.
+volumes are removed at the end. Ports 9000 and 5000 must be free, Docker must be there, and no `.env` with a key in it.
+Answers with 1 when something is not as promised.
 """
 
 import json

@@ -1,9 +1,9 @@
 """Judges the analysis of pages on a folder of page images with known lines: `pages.jsonl`, one page a line.
 
-A page has `file`, `source`, `page_label`, `lines` with `bbox` [x0, y0, x1, y1] and `writing_type`, and may have `split`
-and `complete`; where that is false, writing without a box is no error. Lines without a type are not asked for, nor an
-error when found. A found line is one of the page's when the boxes overlap by half (intersection over union), or when
-70 % of the ink of either box is also in the other.
+A page has `file`, `source`, `document`, `page_label`, `lines` with `bbox` [x0, y0, x1, y1] and `writing_type`, and may
+have `split` and `complete`; where that is false, writing without a box is no error. Lines without a type are not asked
+for, nor an error when found. A found line is one of the page's when the boxes overlap by half (intersection over
+union), or when 70 % of the ink of either box is also in the other.
 """
 
 from collections.abc import Sequence

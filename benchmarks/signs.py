@@ -51,7 +51,7 @@ def drawn(labels: Sequence[str]) -> list[bytes]:
 
 @contextmanager
 def on_one_core() -> Iterator[None]:
-    """What is started inside has one processor core, another than this process if there are two."""
+    """What is started inside has one processor core."""
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, cores[-1:])
     try:

@@ -318,7 +318,7 @@ def test_the_command_works_without_a_bundle(
         (
             [],
             "fitting.pth",
-            "fitting.pth has no architecture, labels, spec, state; name the network.pth that a finished",
+            "fitting.pth has no architecture, labels, spec, state, task; name the network.pth that a finished",
         ),
     ],
 )

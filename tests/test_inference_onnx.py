@@ -94,7 +94,12 @@ def test_a_page_is_analysed(bundle: Path, tmp_path: Path, capsys: pytest.Capture
     assert main([str(tmp_path / "a.pdf"), "--bundle", str(bundle)]) == 0
     row = capsys.readouterr().out
     assert (row.split()[0], row.strip().endswith("a.pdf: a page, lines: 0 handwritten, 5 printed")) == ("printed", True)
-    assert main([str(tmp_path / "a.pdf"), "--bundle", str(bundle), "--json"]) == 0
+    (tmp_path / "scans").mkdir()
+    (tmp_path / "a.pdf").rename(tmp_path / "scans" / "a.pdf")
+    steps = tmp_path / "steps.png"
+    assert main([str(tmp_path / "scans"), "--bundle", str(bundle), "--json", "--show-steps", str(steps)]) == 0
+    with Image.open(steps) as shown:
+        assert shown.width > CELL[0] * 2
     found = json.loads(capsys.readouterr().out)
     assert (found["label"], found["mixed"], found["orientation"]) == ("printed", False, 0)
     assert (found["lines"], found["shares"]["printed"]) == ({"handwritten": 0, "printed": 5}, 1)
@@ -109,6 +114,8 @@ def test_a_page_is_analysed(bundle: Path, tmp_path: Path, capsys: pytest.Capture
         ["--text", "--task", "digit"],
         ["--text", "--bundle", "x"],
         ["--out", "x.txt"],
+        ["--show-steps", "x.png", "--out", "x.csv"],
+        ["--json", "--out", "x.csv"],
     ],
 )
 def test_options_that_would_do_nothing_are_refused(

@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.errors import EncryptedFileError, ImageTooLargeError, NoTextError, TooManyPagesError, UnreadableImageError
+from app.errors import (
+    EncryptedFileError,
+    ImageTooLargeError,
+    ImageTooSmallError,
+    NoTextError,
+    TooManyPagesError,
+    UnreadableImageError,
+)
 from app.pages import PageLimits, analyse, first_page, pages_of, prediction_of, recognise_anything
 from app.pages.alto import NAMESPACE as ALTO
 from app.pages.alto import to_alto
@@ -22,7 +29,7 @@ from app.pages.segment import Found, Line, without_pale
 from app.pages.upright import put_right
 from app.tasks import Prediction
 from benchmarks.judged_pages import class_of, judge, match, read_samples
-from tests.pages import LABELS, READERS, as_pdf, as_tiff, draw_page, locate, reading_by
+from tests.pages import LABELS, READERS, as_pdf, as_tiff, draw_page, locate, reading_by, saved
 
 LIMITS = PageLimits(max_pages=3, max_pixels=8_000_000)
 ENCRYPTED = (
@@ -176,6 +183,14 @@ def test_a_large_page_of_a_pdf_is_drawn_smaller() -> None:
     """A page of a PDF never has more pixels than the limit."""
     (page,) = pages_of(as_pdf([draw_page()]), PageLimits(max_pages=1, max_pixels=500_000))
     assert 450_000 < page.width * page.height <= 500_000
+
+
+def test_the_sides_of_a_page_of_a_pdf_have_limits() -> None:
+    """A long strip is drawn so that no side has more than 30,000 pixels, and a page of nearly no size is refused."""
+    (page,) = pages_of(as_pdf([Image.new("RGB", (40, 20_000))]), PageLimits(max_pages=1, max_pixels=50_000_000))
+    assert 29_000 < page.height <= 30_000
+    with pytest.raises(ImageTooSmallError, match="1 pixels"):
+        next(pages_of(saved([Image.new("RGB", (1, 1))], "PDF", resolution=500), LIMITS))
 
 
 @pytest.mark.parametrize("save", [as_pdf, as_tiff])

@@ -257,6 +257,8 @@ def test_a_commit_during_a_run_is_not_that_of_its_model(settings: Settings, monk
     tags, origin = Registry(settings).run(outcome.run_id).tags, outcome.description.origin
     assert (tags["git_commit"], origin.git_commit) == ("before", "before")
     assert tags["data_fingerprint"] == origin.data_fingerprint
+    resumed = run_pipeline(tiny_options(epochs=1, experiment="long"), settings, resume=outcome.run_id)
+    assert resumed.description.origin.git_commit == "before"
 
 
 def test_one_validation_image_is_enough(settings: Settings, tmp_path: Path) -> None:

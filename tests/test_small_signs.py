@@ -89,6 +89,9 @@ def test_other_networks_are_not_put_together(
         save_checkpoint(tmp_path / name, build_network(name, DIGIT, DIGIT.image, "none"), name, DIGIT, DIGIT.image)
     assert main([*(str(tmp_path / name) for name in kinds), "--out", str(tmp_path / "both.pth")]) == 1
     assert "strided and residual_wide" in capsys.readouterr().err
+    torch.save({"epoch": 3}, tmp_path / "fitting.pth")
+    assert main([str(tmp_path / "fitting.pth")] * 2 + ["--out", str(tmp_path / "both.pth")]) == 1
+    assert "name the network.pth" in capsys.readouterr().err
     assert not (tmp_path / "both.pth").exists()
 
 

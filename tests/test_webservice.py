@@ -133,9 +133,11 @@ def test_a_missing_file_is_explained(service: Fixture, request_parts: dict[str, 
 
 @pytest.mark.parametrize("path", ["/predict/?explain=maybe", "/explain/?method=magic", "/predict/page/?page=0"])
 def test_a_wrong_parameter_is_no_missing_file(service: Fixture, path: str) -> None:
-    """The message names the parameter, and says nothing of files."""
+    """The message names the parameter and its value, and says nothing of files."""
     message = check_error(service.post(picture(DARK), path), 422, "invalid_request")
-    assert message.startswith("query.")
+    name, value = path.partition("?")[2].split("=")
+    assert message.startswith(f"query.{name}: ")
+    assert message.endswith(f", not '{value}'")
     assert "file" not in message
 
 

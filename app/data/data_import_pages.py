@@ -24,6 +24,8 @@ from PIL import Image
 from app.data.importing import Row, make_parser, run_import
 from app.data.page_listing import read_pages
 from app.data.sources import SPLIT_NAMES
+from app.errors import InputError
+from app.preprocess import read_image
 
 Box = tuple[float, float, float, float]
 MINIMUM_WIDTH, MINIMUM_HEIGHT = 20, 12
@@ -43,11 +45,10 @@ def page_rows(folder: Path, page: dict[str, Any], crops_per_line: int) -> Genera
     lines = [(number, line) for number, line in enumerate(page["lines"]) if _is_line(line, line["bbox"])]
     if not lines:
         return
+    content = file.read_bytes() if file.is_file() else b""
     try:
-        with Image.open(file) as opened:
-            image = opened.convert("RGB")
-    except OSError:  # the importer reads the file as well, and says what is wrong with it
-        content = file.read_bytes() if file.is_file() else b""
+        image = read_image(content)
+    except InputError:  # the importer reads the file as well, and says what is wrong with it
         yield _row(page, lines[0][1]["writing_type"], file.stem, content)
         return
     for number, line in lines:

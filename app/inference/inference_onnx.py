@@ -66,18 +66,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         recogniser = Recogniser.load(bundle, settings.inference_threads)
         recogniser.check_probes(bundle)  # warms up too, so that the first image's milliseconds are like the others'
+        main_task = recogniser.description.task == DEFAULT
+        if options.out and main_task:
+            return answer_documents(options, bundle, limits)
         read = reading(recogniser, options, limits)
     except (BundleError, InputError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     if options.out:
-        if recogniser.description.task == DEFAULT:
-            return answer_documents(options, bundle, limits)
         sys.stderr.write(
             f"--out analyses pages, which is for {DEFAULT}, not {recogniser.description.task}; leave it out\n"
         )
         return 2
-    files = list(find_files(options.paths, SUFFIXES))
+    files = list(find_files(options.paths, SUFFIXES | {".pdf"} if main_task else SUFFIXES))
     show = as_json if options.json else as_row
     failed = 0
     for result in answer(read, files):
@@ -85,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with tqdm.external_write_mode():
             sys.stdout.write(show(result) + "\n")
     if options.show_steps:
-        draw_steps(recogniser, files, settings.max_pixels).save(options.show_steps)
+        draw_steps(recogniser, files, limits).save(options.show_steps)
     if failed:
         sys.stderr.write(f"{failed} of {len(files)} files could not be answered\n")
     return 1 if failed else 0
@@ -109,6 +110,8 @@ def read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.text and (options.out or options.show_steps):
         parser.error("--text is for single images, without --out and --show-steps; add --json for boxes")
+    if options.out and (options.show_steps or options.json):
+        parser.error("--show-steps and --json are for single images, without --out, whose .jsonl is JSON as well")
     if options.text and (options.task != DEFAULT or options.bundle):
         parser.error(f"--text reads with the bundle of {OF_SIGNS} that ships, without --task and --bundle")
     if not options.out and (options.overlay or options.alto or options.copy_to):
@@ -170,12 +173,12 @@ def answer(read: Read, files: Sequence[Path]) -> Iterator[Result]:
         yield Result(str(file), round((time.perf_counter() - start) * 1000, 2), found, page, error)
 
 
-def draw_steps(recogniser: Recogniser, files: Sequence[Path], max_pixels: int) -> Image.Image:
+def draw_steps(recogniser: Recogniser, files: Sequence[Path], limits: PageLimits) -> Image.Image:
     """A row for each of the first files that can be read: the image and what each step of preprocessing makes of it."""
     rows: list[list[Image.Image]] = []
     for file in files[:MOST_SHOWN]:
         with suppress(InputError, OSError):
-            image = read_image(file.read_bytes(), max_pixels)
+            image = first_page(file.read_bytes(), limits)
             rows.append([Image.fromarray(pixels) for _, pixels in trace(image, recogniser.description.image)])
     width, height = CELL
     page = Image.new("RGB", (width * max(map(len, rows), default=1), height * max(1, len(rows))), "grey")

@@ -15,7 +15,7 @@ import pypdfium2
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from app.errors import EncryptedFileError, ImageTooLargeError, TooManyPagesError, UnreadableImageError
-from app.preprocess.reading import flatten, read_image, refuse_size
+from app.preprocess.reading import LONGEST_SIDE, flatten, read_image, refuse_size
 
 PDF_MAGIC = b"%PDF-"
 PDF_HEAD = 1024  # bytes within which the mark of a PDF may stand
@@ -115,18 +115,20 @@ def open_pdf(data: bytes) -> pypdfium2.PdfDocument:
 
 
 def pdf_page(document: pypdfium2.PdfDocument, number: int, max_pixels: int) -> Image.Image:
-    """Draw one page of a PDF as RGB; raises UnreadableImageError when it is broken."""
+    """Draw one page of a PDF as RGB, smaller where a limit asks for it; raises UnreadableImageError when broken."""
     with PDFIUM:
         try:
             page = document[number]
             width, height = page.get_size()
             most = (max_pixels / max(1.0, width * height)) ** 0.5
-            bitmap = page.render(scale=min(PDF_DPI / POINTS_PER_INCH, most * 0.999))
+            longest = LONGEST_SIDE / max(1.0, width, height)
+            bitmap = page.render(scale=min(PDF_DPI / POINTS_PER_INCH, most * 0.999, longest * 0.999))
             image: Image.Image = bitmap.to_pil().convert("RGB")
             page.close()
         except pypdfium2.PdfiumError as error:
             message = f"page {number + 1} of the PDF cannot be drawn ({error}); save it anew and send it again"
             raise UnreadableImageError(message) from error
+    refuse_size(image.size, max_pixels)
     return image
 
 

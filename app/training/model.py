@@ -6,6 +6,7 @@ Owns weights and checkpoints (state dicts, read with `weights_only=True`: never 
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torchvision
@@ -219,12 +220,18 @@ def save_checkpoint(path: Path, network: Network, architecture: str, task: Task,
     torch.save(state, path)
 
 
-def load_checkpoint(path: Path, task: Task) -> Checkpoint:
-    """Build the network of a checkpoint in evaluation mode; raises DataError when it is none, or of another task."""
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """What `save_checkpoint` wrote; raises DataError for another file."""
     saved = dict(read_state(path))
-    if missing := {"architecture", "labels", "spec", "state"} - saved.keys():
+    if missing := {"architecture", "task", "labels", "spec", "state"} - saved.keys():
         message = f"{path} has no {', '.join(sorted(missing))}; name the network.pth that a finished run left"
         raise DataError(message)
+    return saved
+
+
+def load_checkpoint(path: Path, task: Task) -> Checkpoint:
+    """Build the network of a checkpoint in evaluation mode; raises DataError when it is none, or of another task."""
+    saved = read_checkpoint(path)
     if tuple(saved["labels"]) != task.labels:
         message = f"{path} has the labels {saved['labels']}, the task {task.name} has {list(task.labels)}"
         raise DataError(message)

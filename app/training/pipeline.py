@@ -58,7 +58,7 @@ def run_pipeline(options: Options, settings: Settings | None = None, resume: str
     task, spec = TASKS[options.task], choose_spec(options)
     data = options.datasets or settings.datasets
     splits = make_splits(load_items(data, task, options.data), options, load_strange(data, task, options.strange))
-    tags = describe_run(options, splits.everything)
+    tags = Registry(settings).run(resume).tags if resume else describe_run(options, splits.everything)
     run = start_run(options, settings, tags, resume)
     folder = settings.checkpoints / run.run_id
     remember(folder, options)

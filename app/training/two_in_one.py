@@ -20,7 +20,7 @@ import torch
 from app.errors import DataError, PenPressError
 from app.preprocess import ImageSpec
 from app.tasks import TASKS
-from app.training.model import build_network, read_state, save_checkpoint
+from app.training.model import build_network, read_checkpoint, save_checkpoint
 
 State = Mapping[str, torch.Tensor]
 TOGETHER: dict[tuple[str, ...], str] = {("strided", "residual_wide"): "strided_residual"}
@@ -54,8 +54,8 @@ def merge(paths: Sequence[Path], temperatures: Sequence[float], out: Path) -> st
 
     Returns the options with which a training goes on from there.
     """
-    saved = [dict(read_state(path)) for path in paths]
-    names = tuple(str(each.get("architecture")) for each in saved)
+    saved = [read_checkpoint(path) for path in paths]
+    names = tuple(str(each["architecture"]) for each in saved)
     architecture = names[0] if len(set(names)) == 1 else TOGETHER.get(names)
     if architecture is None or len({(str(each["task"]), str(each["labels"]), str(each["spec"])) for each in saved}) > 1:
         kinds = " or ".join(" and ".join(pair) for pair in TOGETHER)

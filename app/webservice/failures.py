@@ -1,4 +1,4 @@
-"""What each error means over HTTP: one table, one shape, and the broad handler (beside that of `twin.py`)."""
+"""What each error means over HTTP: one table, one shape, and the broad handler (others: `twin.py`, `batch.py`)."""
 
 import logging
 from collections.abc import Mapping
@@ -27,6 +27,7 @@ from app.webservice.answers import ErrorAnswer
 logger = logging.getLogger(__name__)
 
 REQUEST_ID = "X-Request-ID"
+MOST_SHOWN = 40  # characters of a value that is wrong
 RETRY = {"Retry-After": "1"}
 CODES = {
     400: "bad_request",
@@ -104,12 +105,18 @@ def on_http(request: Request, error: HTTPException) -> JSONResponse:
 def on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
     """Answer a request whose parts are missing or of the wrong kind."""
     errors = error.errors()
-    message = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in errors)
+    message = "; ".join(map(said_of, errors))
     fields = [each["loc"][1] for each in errors if each["loc"][0] == "body" and len(each["loc"]) > 1]
     if not fields:
         return error_response(422, "invalid_request", message, request.state.request_id)
     message += f"; send images as files in the multipart field `{fields[0]}`: curl -F {fields[0]}=@line.png URL"
     return error_response(422, "missing_file", message, request.state.request_id)
+
+
+def said_of(error: Mapping[str, Any]) -> str:
+    """Where the framework found an error, and what it says of it; of a parameter the value as well."""
+    value = f", not {str(error['input'])[:MOST_SHOWN]!r}" if error["loc"][0] != "body" else ""
+    return f"{'.'.join(map(str, error['loc']))}: {error['msg']}{value}"
 
 
 def on_unknown(request: Request, error: Exception) -> JSONResponse:

@@ -3,8 +3,8 @@
 import hashlib
 import logging
 import time
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -19,7 +19,7 @@ from app.inference.production import Live, Place, Production, Watch
 from app.pages import Page, PageLimits, Readers, analyse, first_page, pages_of, prediction_of, recognise_anything
 from app.prediction_log import Entry, PredictionLog
 from app.stopwatch import measured, stage
-from app.tasks import OF_PLACES, TASKS, Prediction
+from app.tasks import OF_PLACES, Prediction
 from app.webservice.answers import Answer, Health, Limits, fields_of, task_health
 from app.webservice.failures import RequestError
 from app.webservice.metrics import Metrics
@@ -144,7 +144,10 @@ class Service:
     def _readers(self, live: Live) -> Readers:
         """What reads pages, of which *live* tells what kind a line is."""
         about, predict = live.description, self._sharing.among_threads(live.predict)
-        return Readers(predict, self.locate, about.labels, TASKS[OF_PLACES].labels, about.uncertain_below)
+        kinds: Sequence[str] = ()
+        with suppress(RequestError):  # a single line needs no page network; for a page, `locate` raises it again
+            kinds = self.live_of(OF_PLACES).description.labels
+        return Readers(predict, self.locate, about.labels, kinds, about.uncertain_below)
 
     def _page_limits(self) -> PageLimits:
         return PageLimits(self.settings.max_pages, self.settings.max_pixels)

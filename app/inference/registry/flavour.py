@@ -15,7 +15,7 @@ from mlflow.types.schema import Schema, TensorSpec
 from mlflow.utils.yaml_utils import write_yaml
 
 from app.inference.bundle import MODEL, Description
-from app.tasks import OF_PLACES
+from app.tasks import TASKS
 
 REQUIREMENTS = "requirements.txt"
 CONDA = "conda.yaml"
@@ -44,8 +44,9 @@ def signature(description: Description) -> dict[str, str | None]:
 
     The array has no name, by which it would have to be sent; outputs are left open, since the description has none.
     """
-    image, free = description.image, description.task == OF_PLACES  # such models take images of any size
-    sides = (-1, -1) if free else (image.height, image.width or -1)
+    image = description.image
+    any_size = description.task in TASKS and TASKS[description.task].places
+    sides = (-1, -1) if any_size else (image.height, image.width or -1)
     inputs = Schema([TensorSpec(np.dtype("float32"), (-1, image.channels, *sides))])
     return {"inputs": json.dumps(inputs.to_dict()), "outputs": None, "params": None}
 
