@@ -52,11 +52,12 @@ def test_every_answer_of_a_batch_has_its_log_line(service: Fixture) -> None:
     assert {entry.request_id for entry in service.log.entries} == {body["request_id"]}
 
 
-def test_without_a_log_a_batch_has_no_answers(service: Fixture) -> None:
-    """When the log cannot be written, each entry says so."""
+def test_without_a_log_a_batch_has_no_answers(service: Fixture, caplog: pytest.LogCaptureFixture) -> None:
+    """When the log cannot be written, each entry says so, and the service's own log has it under the request's id."""
     service.log.broken = True
     (entry,) = post(service, picture()).json()["entries"]
     assert (entry["status"], entry["error"]["code"], entry["answer"]) == (503, "log_unavailable", None)
+    assert f"request {entry['error']['request_id']}: PredictionLogError" in caplog.text
 
 
 def test_a_batch_as_a_whole_has_the_limit_of_an_image(service: Fixture) -> None:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from app.errors import PenPressError
 from app.webservice.answers import Answer, AnswerForPage, ErrorAnswer
-from app.webservice.failures import DOCUMENTED, meaning, unforeseen
+from app.webservice.failures import DOCUMENTED, foreseen, unforeseen
 from app.webservice.service import Service
 from app.webservice.workers import Workers
 
@@ -37,10 +37,8 @@ def entry_of(found: Answer | BaseException, request_id: str) -> Entry:
     """What became of one file, in the form in which it is answered."""
     if isinstance(found, Answer):
         return Entry(status=200, answer=found, error=None)
-    if isinstance(found, PenPressError):
-        status, code, message = *meaning(found), str(found)
-    else:
-        status, code, message = unforeseen(found, request_id)
+    said = foreseen(found, request_id) if isinstance(found, PenPressError) else unforeseen(found, request_id)
+    status, code, message = said
     return Entry(status=status, answer=None, error=ErrorAnswer(code=code, message=message, request_id=request_id))
 
 

@@ -89,10 +89,16 @@ def error_response(
 
 def on_known(request: Request, error: PenPressError) -> JSONResponse:
     """Answer an error that PenPress raised on purpose."""
+    request_id = request.state.request_id
+    return error_response(*foreseen(error, request_id), request_id)
+
+
+def foreseen(error: PenPressError, request_id: str) -> tuple[int, str, str]:
+    """Status, code and message of an error that PenPress raised on purpose."""
     status, code = meaning(error)
     if status >= 500:  # noqa: PLR2004 - the service's own fault, so its log must have it
-        logger.error("request %s: %s: %s", request.state.request_id, type(error).__name__, error)
-    return error_response(status, code, str(error), request.state.request_id)
+        logger.error("request %s: %s: %s", request_id, type(error).__name__, error)
+    return status, code, str(error)
 
 
 def on_http(request: Request, error: HTTPException) -> JSONResponse:
