@@ -16,8 +16,9 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from app.data.drawing import draw_set, fonts_of
+from app.data.drawing import draw_set
 from app.data.synthetic import render_line
+from app.data.typefaces import fonts_of
 from app.tasks import DOCUMENT_TYPE, TASKS, Task
 from app.webservice.workers import processors
 from benchmarks.load import report, request_of, send_all

@@ -12,7 +12,7 @@ from PIL import Image
 from app.data import archive
 from app.data.camera import capture, moved
 from app.data.cuttings import Cuttings
-from app.data.documents import Real, draw_document, main
+from app.data.documents import Material, draw_document, main
 from app.data.marks import free_place, leave_marks
 from app.data.present_day import KINDS, SIGNED
 from app.data.scribe import Scribe
@@ -114,7 +114,7 @@ def test_pages_are_composed_of_the_lines_of_a_data_set(cuttings: Cuttings) -> No
     assert sheet.ink["handwritten"][line.box[1] : line.box[3], line.box[0] : line.box[2]].mean() > 0.3
     assert np.mean([y for _, y in line.core]) == pytest.approx(294, abs=2)
     first, second = (
-        draw_document(np.random.default_rng(3), "annotated", "train", photo=False, real=Real(cuttings))
+        draw_document(np.random.default_rng(3), "annotated", "train", photo=False, material=Material(cuttings))
         for _ in range(2)
     )
     assert first[0].tobytes() == second[0].tobytes()

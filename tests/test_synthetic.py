@@ -10,9 +10,9 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from app.data import synthetic
-from app.data.drawing import FOLDERS, FONTS, family, fonts_of
-from app.data.manifest import SPLITS, Sample, read_manifest
+from app.data.manifest import Sample, read_manifest
 from app.data.texts import KINDS, make_text
+from app.data.typefaces import fonts_of
 from app.errors import DataError
 from app.preprocess import to_array
 from app.tasks import DOCUMENT_TYPE
@@ -53,23 +53,6 @@ def test_every_font_draws_lines(label: str) -> None:
     """No bundled font fails, and nearly all lines have a clear contrast."""
     images = [synthetic.render_line(np.random.default_rng(5), label, font) for font in fonts_of(label)]
     assert np.mean([contrast(image) > 15 for image in images]) > 0.9
-
-
-def test_every_font_has_its_licence_and_one_split() -> None:
-    """Beside each family lies its licence; cuts of one family share a split; every split has fonts of both classes."""
-    for label, folder in FOLDERS.items():
-        for font in fonts_of(label):
-            assert (FONTS / folder / f"{family(font)}.LICENSE.txt").stat().st_size > 1000
-        families = {split: {family(font) for font in fonts_of(label, split)} for split in SPLITS}
-        assert all(len(names) >= 3 for names in families.values())
-        assert sum(map(len, families.values())) == len(set.union(*families.values()))
-
-
-def test_a_missing_font_folder_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without its fonts the installation is incomplete, and says so."""
-    monkeypatch.setattr("app.data.drawing.FONTS", tmp_path)
-    with pytest.raises(DataError, match="no fonts in"):
-        fonts_of("printed")
 
 
 def test_texts_are_never_empty_and_of_every_kind() -> None:

@@ -32,41 +32,47 @@ from app.data.marks import leave_marks
 from app.data.paper import Random
 from app.data.present_day import KINDS, SIGNED, STICKERS
 from app.data.sheet import Sheet, Written, coloured
+from app.data.typefaces import LATIN, LEFT_OUT, joins_letters, pick_script
 from app.errors import PenPressError
 
 
 @dataclass(frozen=True)
-class Real:
-    """What real people wrote, to compose documents of: lines of a data set, and by split the letters of each person."""
+class Material:
+    """What documents are made of beside bundled fonts: lines of a data set, and by split the letters of each person.
+
+    With `other_scripts` each document is in a script other than Latin.
+    """
 
     cuttings: Cuttings | None = None
     hands: Mapping[str, Hands] = field(default_factory=dict)
+    other_scripts: bool = False
 
 
-NOTHING = Real()
+BUNDLED = Material()
 
 
 def draw_document(
-    random: Random, kind: str, split: str, *, photo: bool, real: Real = NOTHING
+    random: Random, kind: str, split: str, *, photo: bool, material: Material = BUNDLED
 ) -> tuple[Image.Image, str, list[Written]]:
     """A document of a kind as an image (RGB), its class, and the lines on it."""
-    hands = list(real.hands.get(split, {}).values())
+    script = pick_script(random, split) if material.other_scripts else LATIN
+    hands = list(material.hands.get(split, {}).values())
     if kind in archive.KINDS:
-        sheet = Sheet(random, (int(random.integers(900, 1300)), 1600), split, hands=hands)
-        archive.draw_page(kind, sheet, real.cuttings)
+        sheet = Sheet(random, (int(random.integers(900, 1300)), 1600), split, hands=hands, script=script)
+        archive.draw_page(kind, sheet, material.cuttings)
     else:
         draw, size = KINDS[kind]
         sticker = STICKERS[int(random.integers(len(STICKERS)))] if kind == "sticky" else None
-        sheet = Sheet(random, size, split, sticker, hands=hands)
+        sheet = Sheet(random, size, split, sticker, hands=hands, script=script)
         draw(sheet)
         if kind in SIGNED:
-            leave_marks(sheet, real.cuttings)
+            leave_marks(sheet, material.cuttings)
     image, matrix = capture(random, coloured(sheet), photo=photo)
     return image, sheet.label, [line.moved(matrix) for line in sheet.lines]
 
 
 def write_documents(
-    folder: Path, pages: int, seed: int = 0, kinds: Sequence[str] = tuple(KINDS), real: Real = NOTHING
+    folder: Path, pages: int, seed: int = 0, kinds: Sequence[str] = tuple(KINDS), material: Material = BUNDLED
 ) -> None:
     """Draw *pages* documents of the *kinds* into *folder*, with `pages.jsonl`; every other one is photographed.
 
@@ -78,9 +84,9 @@ def write_documents(
             kind = kinds[number % len(kinds)]
             photo = number // len(kinds) % 2 == 0 and kind in KINDS
             key = f"{kind.replace(' ', '-')}-{seed}-{number:05d}"
-            split = "train" if real.cuttings else split_of(key)
+            split = "train" if material.cuttings else split_of(key)
             random = np.random.default_rng([seed, number])
-            image, label, found = draw_document(random, kind, split, photo=photo, real=real)
+            image, label, found = draw_document(random, kind, split, photo=photo, material=material)
             image.save(folder / f"{key}.jpg", quality=95)
             row = {
                 "file": f"{key}.jpg",
@@ -108,12 +114,19 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--lines", type=Path, help="a data set of lines to compose pages of archives of")
     parser.add_argument("--glyphs", type=Path, help="parquet files of single characters, for pens to write with")
+    parser.add_argument("--other-scripts", action="store_true", help="documents in Arabic, Chinese, Cyrillic and so on")
     options = parser.parse_args(arguments)
+    if options.other_scripts and (options.lines or options.glyphs):
+        parser.error("--other-scripts is of no use with --lines or --glyphs: these are in Latin script")
+    if options.other_scripts and not joins_letters():
+        sys.stderr.write(LEFT_OUT)
     try:
-        real = Real(
-            Cuttings(options.lines) if options.lines else None, read_hands(options.glyphs) if options.glyphs else {}
+        material = Material(
+            Cuttings(options.lines) if options.lines else None,
+            read_hands(options.glyphs) if options.glyphs else {},
+            options.other_scripts,
         )
-        write_documents(options.out, options.pages, options.seed, options.kinds, real)
+        write_documents(options.out, options.pages, options.seed, options.kinds, material)
     except PenPressError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1

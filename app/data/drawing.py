@@ -1,7 +1,7 @@
 """Draws a text as ink coverage: with a bundled font, or with single characters of one hand.
 
 A drawn line is a plane of coverage (0..1) with the row of its baseline, `UNIT` pixels per x height. Owns letters and
-their places; what they say is in `texts`, what they lie on in `paper`.
+their places; what they say is in `texts` and `scripts`, what they lie on in `paper`, the fonts in `typefaces`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,51 +12,36 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from app.data.manifest import SPLITS, stable_share
-from app.data.paper import Plane, Random
+from app.data.paper import Plane, Random, warp
+from app.data.typefaces import LATIN, is_hand, script_of
 from app.errors import DataError
 
 Line = tuple[Plane, int]
 Glyphs = Mapping[str, Sequence[Image.Image]]
-FONTS = Path(__file__).parent / "fonts"
-FOLDERS = {"handwritten": "handwriting", "printed": "print"}
 UNIT = 30
 ROOM = UNIT // 4  # empty pixels around a drawn word or letter
 LEAST_GLYPHS = 5
 SPACED_CAPITALS = 0.07  # share of printed lines that are set as on title pages
+SHAKING = 0.08, 0.16  # of a hand that is imitated with a font of print, in heights of an x
 LOOSE_TYPE = 0.25  # share of printed lines whose letters are set one by one, as in old type
 SHORT, DESCENDING = "acemnorsuvwxz", "gpqyj"
 INK = 60  # grey value from which a pixel of a glyph is a stroke
 
 
-def fonts_of(label: str, split: str | None = None) -> list[Path]:
-    """The bundled font files of a class, of all splits or of one; all cuts of a family are in one split."""
-    files = sorted((FONTS / FOLDERS[label]).glob("*.woff"))
-    if not files:
-        message = f"no fonts in {FONTS / FOLDERS[label]}; the installation is incomplete"
-        raise DataError(message)
-    return [file for file in files if split is None or _split_of_family(label, family(file)) == split]
+def draw_font(random: Random, text: str, font: Path, label: str) -> Line:
+    """Draw *text* with *font*: pens change size, slant and height with every word, old presses with every letter.
 
-
-def family(font: Path) -> str:
-    """The family of a font file, without its cut."""
-    return font.stem.removesuffix("-italic").removesuffix("-bold")
-
-
-@cache
-def _split_of_family(label: str, name: str) -> str:
-    """The split of a family: by the rank of its hash, so that every split has fonts (70, 15 and 15 per cent)."""
-    families = sorted({family(file) for file in (FONTS / FOLDERS[label]).glob("*.woff")}, key=stable_share)
-    place = (families.index(name) + 0.5) / len(families)
-    return SPLITS[int(np.searchsorted((0.7, 0.85), place))]
-
-
-def draw_font(random: Random, text: str, font: Path) -> Line:
-    """Draw *text* with *font*: pens change size, slant and height with every word, old presses with every letter."""
+    A pen with a font of print, where a script has no other, evens its strokes, as a pen does.
+    """
     face = _face(font)
-    if font.parent.name == FOLDERS["handwritten"]:
+    if label == "handwritten":
         words = [_vary_word(random, _draw_text(face, word)) for word in text.split()]
+        if not is_hand(font):
+            width = UNIT * random.uniform(0.07, 0.14)
+            words = [_by_pen(random, word, width) for word in words]
         return _join(random, words, room=2 * ROOM, gap=random.uniform(0.6, 1.5), jump=0.07)
+    if script_of(font) != LATIN:  # the letters of many scripts are joined
+        return _draw_text(face, text)
     if random.random() < SPACED_CAPITALS:
         letters = text.upper()[: int(random.integers(4, 20))].strip()
         return _draw_letters(random, letters, face, tracking=UNIT * random.uniform(0.4, 2.2))
@@ -116,6 +101,15 @@ def _vary_word(random: Random, word: Line) -> Line:
     size = round(plane.shape[1] * scale_x + 2 * ROOM), round(plane.shape[0] * scale_y + 2)
     matrix = np.array([[scale_x, -shear, shear * base + ROOM], [0, scale_y, 1]], np.float32)
     return np.asarray(cv2.warpAffine(plane, matrix, size, flags=cv2.INTER_LINEAR), np.float32), round(base * scale_y)
+
+
+def _by_pen(random: Random, word: Line, width: float) -> Line:
+    """A printed word as if by a hand: thin strokes of about the same *width* in pixels, shaken."""
+    plane, base = word
+    core = cv2.erode(plane, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3)))
+    strokes = _even_strokes((np.maximum(core, plane * 0.3) * 255).astype(np.uint8), 1.0, width)
+    shaken = warp(strokes, random, UNIT, random.uniform(*SHAKING), float(random.normal(0, 0.04)))
+    return shaken, base + ROOM
 
 
 def _join(random: Random, parts: Sequence[Line], room: int, gap: float, jump: float) -> Line:

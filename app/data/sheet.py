@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from app.data import paper
 from app.data.camera import Box, Colour, Matrix, moved, moved_points
-from app.data.drawing import UNIT, Glyphs, draw_font, draw_glyphs, draw_set, fonts_of, stamp
+from app.data.drawing import UNIT, Glyphs, draw_font, draw_glyphs, draw_set, stamp
 from app.data.paper import Plane, Random
+from app.data.scripts import rewrite
+from app.data.typefaces import LATIN, pick_font
 
 TOOLS = {"handwritten": paper.PEN, "printed": paper.PRESS, "pencil": paper.PENCIL}
 LETTERED, CAPITALS = 0.6, 0.3  # of pens write with real letters where there are any; of these in capitals alone
@@ -62,6 +64,7 @@ class Sheet:
     colour: Colour | None = None
     print_colour: Colour | None = None
     hands: Sequence[Glyphs] = ()
+    script: str = LATIN
     ink: dict[str, Plane] = field(init=False)
     rules: Plane = field(init=False)
     pictures: Plane = field(init=False)
@@ -81,9 +84,9 @@ class Sheet:
 
     def hand(self, label: str, low: float, high: float) -> Hand:
         """Take up a pen or a press; an x is between *low* and *high* pixels high."""
-        fonts, random = fonts_of(label, self.split), self.random
-        hand = Hand(label, fonts[int(random.integers(len(fonts)))], random.uniform(low, high), tool=label)
-        if label != "handwritten" or not self.hands or random.random() >= LETTERED:
+        random = self.random
+        hand = Hand(label, pick_font(random, label, self.split, self.script), random.uniform(low, high), tool=label)
+        if label != "handwritten" or self.script != LATIN or not self.hands or random.random() >= LETTERED:
             return hand
         glyphs = self.hands[int(random.integers(len(self.hands)))]
         return replace(hand, glyphs=glyphs, capitals=random.random() < CAPITALS)
@@ -97,6 +100,7 @@ class Sheet:
     def write(self, hand: Hand, text: str, left: float, base: float, room: float | None = None) -> float:
         """Write *text* from *left* on the baseline *base*, as much of it as there is room; gives where it ends."""
         room = self.size[0] * 0.93 - left if room is None else room
+        text = text if self.script == LATIN else rewrite(self.random, text, self.script)
         plane = self.draw(hand, text)
         while plane[0].shape[1] > room and " " in text:
             text = text[: max(1, round(len(text) * min(0.95, room / plane[0].shape[1])))].rsplit(" ", 1)[0]
@@ -123,7 +127,7 @@ class Sheet:
         if hand.label == "handwritten":
             text = text.upper() if hand.capitals else text
             drawn = draw_glyphs(self.random, text, hand.glyphs) if hand.glyphs else None
-            plane, base = drawn or draw_font(self.random, text, hand.font)
+            plane, base = drawn or draw_font(self.random, text, hand.font, hand.label)
             plane = paper.warp(plane, self.random, UNIT, self.random.uniform(0.01, 0.04), self.random.normal(0, 0.008))
         else:
             plane, base = draw_set(text, hand.font)

@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.data.drawing import UNIT, draw_set, fonts_of
+from app.data.drawing import UNIT, draw_set
+from app.data.typefaces import fonts_of
 from app.errors import DataError
 
 # Hands whose letters stand apart and whose capitals differ from small letters.

@@ -1,6 +1,7 @@
 """Rendered lines of both classes, so that tests, notebooks and a first trial need no download.
 
     python -m app.data.synthetic --lines 200 --name synthetic       fonts: handwritten and printed lines
+    python -m app.data.synthetic --lines 200 --other-scripts --name scripts         fonts of other scripts than Latin
     python -m app.data.synthetic --lines 200 --glyphs DIR           characters: words of one hand's single letters
 
 Owns the composition of a line with its surroundings and the two data sets. The font of a line is in one split only
@@ -22,10 +23,12 @@ from tqdm import tqdm
 
 from app.config import read_settings
 from app.data import paper
-from app.data.drawing import UNIT, Glyphs, Line, draw_font, draw_glyphs, family, fonts_of, stamp
+from app.data.drawing import UNIT, Glyphs, Line, draw_font, draw_glyphs, stamp
 from app.data.hands import Hands, read_hands
 from app.data.manifest import Sample, split_of, summary, write_manifest
+from app.data.scripts import rewrite
 from app.data.texts import make_text
+from app.data.typefaces import LATIN, LEFT_OUT, family, fonts_of, joins_letters, pick_font, pick_script, script_of
 from app.errors import PenPressError
 
 Random = np.random.Generator
@@ -40,7 +43,13 @@ def render_line(random: Random, label: str, font: Path | None = None) -> Image.I
     """Render one line of a class (`handwritten` or `printed`) as an RGB image, by default in any of its fonts."""
     fonts = fonts_of(label) if font is None else [font]
     chosen = fonts[int(random.integers(len(fonts)))]
-    return _compose(random, lambda stream, text: draw_font(stream, text, chosen), label)
+    return _compose(random, lambda stream, text: _draw(stream, text, chosen, label), label)
+
+
+def _draw(random: Random, text: str, font: Path, label: str) -> Line:
+    """Draw *text* with *font*, in the font's script."""
+    script = script_of(font)
+    return draw_font(random, text if script == LATIN else rewrite(random, text, script), font, label)
 
 
 def compose_words(random: Random, glyphs: Glyphs) -> Image.Image:
@@ -93,22 +102,27 @@ def _neighbour(random: Random, draw: Draw, label: str) -> Line:
     """Draw another line, now and then of the other class, as on a form that is filled in."""
     text = make_text(random)[:LONGEST].strip()
     if random.random() < FOREIGN_NEIGHBOUR:
-        fonts = fonts_of("printed" if label == "handwritten" else "handwritten", "train")
-        return draw_font(random, text, fonts[int(random.integers(len(fonts)))])
+        other = "printed" if label == "handwritten" else "handwritten"
+        return _draw(random, text, pick_font(random, other, "train"), other)
     return draw(random, text)
 
 
-def write_synthetic(directory: Path, lines_per_class: int, seed: int = 0) -> list[Sample]:
-    """Render a data set of *lines_per_class* lines of each class into *directory*, with its manifest."""
+def write_synthetic(
+    directory: Path, lines_per_class: int, seed: int = 0, *, other_scripts: bool = False
+) -> list[Sample]:
+    """Render a data set of *lines_per_class* lines of each class into *directory*, with its manifest.
+
+    With *other_scripts* none of them is in Latin script.
+    """
     samples = []
     for label in INKS:
         for number in tqdm(range(lines_per_class), desc=label, unit=" lines"):
             key = f"{label}-{seed}-{number:06d}"
             random = _stream(key)
             split = split_of(key)
-            fonts = fonts_of(label, split)
-            font = fonts[int(random.integers(len(fonts)))]
-            source = f"synthetic-{family(font)}"
+            script = pick_script(random, split) if other_scripts else LATIN
+            font = pick_font(random, label, split, script)
+            source = f"synthetic-{family(font)}" if script == LATIN else f"synthetic-{script}-{family(font)}"
             samples.append(_store(directory, render_line(random, label, font), split, label, (key, source, source)))
     write_manifest(directory, samples)
     return samples
@@ -157,14 +171,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="another seed, other lines")
     parser.add_argument("--datasets", type=Path, help="folder of the data sets (default: the setting)")
     parser.add_argument("--glyphs", type=Path, metavar="DIR", help="compose handwriting from the characters in DIR")
+    parser.add_argument("--other-scripts", action="store_true", help="lines in Arabic, Chinese, Cyrillic and so on")
     options = parser.parse_args(arguments)
+    if options.glyphs and options.other_scripts:
+        parser.error("--other-scripts is of no use with --glyphs: the letters are those of the characters")
+    if options.other_scripts and not joins_letters():
+        sys.stderr.write(LEFT_OUT)
     name = options.name or ("characters_words" if options.glyphs else "synthetic")
     directory = (options.datasets or read_settings().datasets) / name
     try:
         if options.glyphs:
             samples = write_composed(directory, read_hands(options.glyphs), options.lines, options.seed)
         else:
-            samples = write_synthetic(directory, options.lines, options.seed)
+            samples = write_synthetic(directory, options.lines, options.seed, other_scripts=options.other_scripts)
     except PenPressError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1

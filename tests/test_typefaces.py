@@ -1,0 +1,156 @@
+"""Bundled fonts: licences, splits, scripts; and texts in the script of a font."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import ImageFont
+
+from app.data import documents, synthetic
+from app.data.drawing import draw_font
+from app.data.manifest import SPLITS, read_manifest
+from app.data.scripts import DIGITS, WORDS, rewrite
+from app.data.texts import make_text
+from app.data.typefaces import (
+    FOLDERS,
+    FONTS,
+    JOINED,
+    LATIN,
+    family,
+    fonts_of,
+    is_hand,
+    joins_letters,
+    pick_font,
+    script_of,
+    scripts_of,
+)
+from app.errors import DataError
+
+SCRIPTS = sorted(path.stem for path in WORDS.glob("*.txt"))
+
+
+@pytest.mark.parametrize("script", [LATIN, *SCRIPTS])
+@pytest.mark.parametrize("label", FOLDERS)
+def test_every_font_has_its_licence_and_one_split(label: str, script: str) -> None:
+    """Beside each family lies its licence; a font is in one split, with all its cuts."""
+    fonts = fonts_of(label, script=script)
+    for font in fonts:
+        assert (font.parent / f"{family(font)}.LICENSE.txt").stat().st_size > 1000
+        assert script_of(font) == script
+    splits = [set(fonts_of(label, split, script)) for split in SPLITS]
+    assert set.union(*splits) == set(fonts)
+    assert sum(map(len, splits)) == len(fonts)
+    families = [{(font.parent, family(font)) for font in split} for split in splits]
+    assert sum(map(len, families)) == len(set.union(*families))
+
+
+@pytest.mark.parametrize("label", FOLDERS)
+def test_every_split_has_latin_fonts(label: str) -> None:
+    """Three families at least."""
+    assert all(len({family(font) for font in fonts_of(label, split)}) >= 3 for split in SPLITS)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_fonts_have_all_letters_of_their_script(script: str) -> None:
+    """No word is drawn with the box that stands for a missing letter."""
+    letters = set((WORDS / f"{script}.txt").read_text(encoding="utf-8")) | set(DIGITS.get(script, "")) | set("0123.,-")
+    for font in fonts_of("handwritten", script=script) + fonts_of("printed", script=script):
+        face = ImageFont.truetype(str(font), 40)
+        missing = bytes(face.getmask("\uffff"))
+        lacking = {letter for letter in letters if not letter.isspace() and bytes(face.getmask(letter)) == missing}
+        assert lacking == set(), font
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_text_is_written_in_another_script(script: str) -> None:
+    """Words are exchanged, numbers and punctuation stay, and nothing of Latin is left."""
+    random = np.random.default_rng(1)
+    words = (WORDS / f"{script}.txt").read_text(encoding="utf-8").split()
+    texts = [rewrite(random, make_text(random), script) for _ in range(50)]
+    assert not any(letter.isascii() and letter.isalpha() for text in texts for letter in text)
+    written = rewrite(random, "Total: 19.50", script)
+    assert any(word in written for word in words)
+    assert ":" in written
+    own = str.maketrans(DIGITS.get(script, ""), "0123456789"[: len(DIGITS.get(script, ""))])
+    assert written.translate(own).endswith("19.50")
+    assert "0123456789"[3] in {letter for _ in range(20) for letter in rewrite(random, "3", script)}
+
+
+def test_capitals_stay_where_there_are_any() -> None:
+    """A word in capitals is exchanged for one in capitals."""
+    assert rewrite(np.random.default_rng(2), "TOTAL AMOUNT!", "greek").isupper()
+
+
+def test_a_hand_that_is_imitated_differs_from_print() -> None:
+    """With a font of print a pen draws thinner, shaken strokes, and never the same twice."""
+    script = scripts_of("train")[-1]
+    font = fonts_of("printed", "train", script)[0]
+    word = rewrite(np.random.default_rng(3), "word", script)
+    press, _ = draw_font(np.random.default_rng(4), word, font, "printed")
+    pens = [draw_font(np.random.default_rng(seed), word, font, "handwritten")[0] for seed in (4, 5)]
+    assert not is_hand(font)
+    assert all(pen.sum() < press.sum() for pen in pens)
+    assert pens[0].shape != pens[1].shape or not np.array_equal(*pens)
+
+
+def test_scripts_that_need_joining_are_left_out_where_it_is_not_possible(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without FriBiDi the others are drawn, and both commands say what is missing; with it there are all."""
+    assert set(JOINED) <= set(scripts_of("train")) or not joins_letters()
+    monkeypatch.setattr("app.data.typefaces.features.check", lambda _: False)
+    assert set(scripts_of("train")) == set(SCRIPTS) - set(JOINED)
+    arguments = ["--other-scripts", "--lines", "4", "--datasets", str(tmp_path), "--name", "scripts"]
+    assert synthetic.main(arguments) == 0
+    assert "without arabic, bengali, devanagari, tamil" in capsys.readouterr().err
+    scripts = {sample.source.split("-")[1] for sample in read_manifest(tmp_path / "scripts")}
+    assert scripts <= set(SCRIPTS) - set(JOINED)
+    arguments = ["--other-scripts", "--out", str(tmp_path / "pages"), "--pages", "1", "--kinds", "sticky"]
+    assert documents.main(arguments) == 0
+    assert "libfribidi" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["letter", "form", "note"])
+def test_documents_are_drawn_in_other_scripts(kind: str) -> None:
+    """They have lines of the classes that such a document has, and differ from one in Latin script."""
+    material = documents.Material(other_scripts=True)
+    image, label, lines = documents.draw_document(
+        np.random.default_rng(6), kind, "train", photo=False, material=material
+    )
+    latin, _, _ = documents.draw_document(np.random.default_rng(6), kind, "train", photo=False)
+    assert label in {"letter": ("printed", "mixed"), "form": ("mixed",), "note": ("handwritten",)}[kind]
+    assert len(lines) > 3
+    assert image.tobytes() != latin.tobytes()
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_fonts_of_a_script_are_picked_from_the_split(split: str) -> None:
+    """Each script that a split has offers it both classes."""
+    random = np.random.default_rng(7)
+    for script in scripts_of(split):
+        for label in FOLDERS:
+            assert pick_font(random, label, split, script) in fonts_of(label, split, script)
+
+
+@pytest.mark.parametrize(
+    ("command", "other"),
+    [(synthetic.main, ["--glyphs", "."]), (documents.main, ["--out", ".", "--lines", "."])],
+)
+def test_other_scripts_are_refused_beside_what_is_latin(command: Callable[[list[str]], int], other: list[str]) -> None:
+    """The letters of people, and lines of a data set, are not in other scripts."""
+    with pytest.raises(SystemExit):
+        command(["--other-scripts", *other])
+
+
+def test_a_missing_font_folder_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its fonts the installation is incomplete, and says so."""
+    monkeypatch.setattr("app.data.typefaces.FONTS", tmp_path)
+    with pytest.raises(DataError, match="no fonts in"):
+        fonts_of("printed")
+
+
+def test_no_font_is_without_a_script() -> None:
+    """Each folder of fonts is named like the words of its script."""
+    folders = {path.name for folder in FOLDERS.values() for path in (FONTS / folder).iterdir() if path.is_dir()}
+    assert folders <= set(SCRIPTS)
