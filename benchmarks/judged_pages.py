@@ -17,8 +17,8 @@ from PIL import Image
 from app.data.page_listing import read_pages
 from app.pages.analyse import Page
 from app.pages.ink import ink_of
+from app.pages.looks import grey_of
 from app.pages.segment import Box
-from app.pages.upright import grey_of
 
 LEAST_OVERLAP, LEAST_INK = 0.5, 0.7
 MIXED = "mixed"

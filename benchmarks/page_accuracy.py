@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, ImageOps
 
 from app.config import read_settings
 from app.errors import NoTextError
@@ -60,6 +60,7 @@ ALTERED: dict[str, Change] = {
     "yellowed": yellowed,
     "shadow across": shadowed,
     "blurred": blurred,
+    "negative": ImageOps.invert,
 }
 TURNS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
 
@@ -153,7 +154,8 @@ def measure_altered(samples: Sequence[Sample], analysis: Callable[[Image.Image],
         for sample in samples:
             whole = sample.read()
             image = change(whole)
-            total.add(judge(scaled(sample, image.width / whole.width), image, analysis(image)))
+            inked = whole.resize(image.size)  # the ink that is looked for in it is that of the page as it is
+            total.add(judge(scaled(sample, image.width / whole.width), inked, analysis(image)))
         sys.stdout.write(row(name, total))
         sys.stdout.flush()
 

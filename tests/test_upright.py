@@ -5,10 +5,11 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pytest
-from PIL import Image, ImageFont
+from PIL import Image, ImageFont, ImageOps
 
 from app.data.documents import draw_document
-from app.pages.upright import put_right
+from app.pages.ink import lightness_of_strokes
+from app.pages.upright import LIGHT, put_right
 from tests.pages import FONT, HEIGHT, draw_page, locate
 
 HEBREW = "ציוני דרך חשובים השפיעו על התפתחות האות העברית המודרנית"
@@ -106,3 +107,27 @@ def test_lines_of_a_large_upload_are_cut_out_in_full(turn: Image.Transpose | Non
     small = np.asarray(Image.fromarray(crop).resize((right - left, bottom - top), Image.Resampling.BOX)).astype(int)
     assert np.abs(small - upright.pixels[top:bottom, left:right]).mean() < 12
     assert upright.cut((0, 0, 400, 200)).shape == (200, 400, 3)
+
+
+@pytest.mark.parametrize("turn", [None, Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180])
+def test_a_negative_is_read_as_the_page_itself(turn: Image.Transpose | None) -> None:
+    """Microfilms are often negatives, blackboards and dark screens light on dark: the lines are the same."""
+    page = draw_page(12)
+    page = page if turn is None else page.transpose(turn)
+    upright, negative = put_right(page, locate), put_right(ImageOps.invert(page), locate)
+    assert len(negative.found.lines) == len(upright.found.lines) > 10
+    assert negative.orientation == upright.orientation
+    assert np.array_equal(negative.pixels, upright.pixels)
+
+
+def test_a_faint_negative_is_tried_when_nothing_else_is_found() -> None:
+    """A rough desk may hide which of the two is lighter; the page is looked at both ways before it is called empty."""
+    photo = ImageOps.invert(on_a_desk(draw_page(12), roughness=25))
+    assert lightness_of_strokes(np.asarray(photo.convert("L"))) < LIGHT
+    assert len(put_right(photo, locate).found.lines) in {12, 13}
+
+
+def test_a_blank_page_has_no_lines_either_way() -> None:
+    """Neither a white nor a black one."""
+    for grey in (0, 30, 230, 255):
+        assert not put_right(Image.new("RGB", (1000, 1300), (grey, grey, grey)), locate).found.lines

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from app.pages.looks import Matrix
 from app.pages.segment import Box, Found, Line
-from app.pages.upright import Matrix, Upright, put_right
+from app.pages.upright import Upright, put_right
 from app.tasks import Locate, Predict, Prediction, low_confidence
 
 MARGIN = 0.3  # of the height of a line's box, around it: what people leave when they cut out a line

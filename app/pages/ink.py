@@ -35,6 +35,7 @@ GROUND = 0.7  # of the brightness of a sheet has what it lies on, at most; else 
 LEAST_STEP, SHARP = 10, 0.85  # grey values across the edge of a sheet, along so much of it
 CONVEX, INNER = 0.95, 0.6  # of the hull of a sheet, and of its outline that is not at the edge of the image
 EDGE = 9  # in shrunk pixels: ragged edges of the sheet
+SMALL_SIDE, STROKE = 400, 15  # pixels of the longer side, on which strokes and their surroundings are so wide
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,17 @@ def without_faint_rules(ink: Ink) -> Ink:
     """Take out the faint rules down as well; only of an upright page, where they run down."""
     faint = faint_rules(ink.darkness, ink.mask)
     return Ink(np.asarray(ink.mask & (1 - faint), np.uint8), ink.darkness)
+
+
+def lightness_of_strokes(grey: Grey) -> float:
+    """How much what stands out from its surroundings is lighter than they are, from -1 (all darker) to 1.
+
+    The third moment of the differences to the median around, which edges of sheets and shadows do not show up in.
+    """
+    scale = min(1.0, SMALL_SIDE / max(grey.shape))
+    small = np.asarray(cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+    cubes = (small.astype(np.float32) - cv2.medianBlur(small, STROKE)) ** 3
+    return float(cubes.sum() / max(1.0, float(np.abs(cubes).sum())))
 
 
 def sheets_of(paper: Grey, grey: Grey) -> Mask:
