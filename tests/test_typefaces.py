@@ -1,5 +1,6 @@
 """Bundled fonts: licences, splits, scripts; and texts in the script of a font."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -135,12 +136,30 @@ def test_fonts_of_a_script_are_picked_from_the_split(split: str) -> None:
 
 @pytest.mark.parametrize(
     ("command", "other"),
-    [(synthetic.main, ["--glyphs", "."]), (documents.main, ["--out", ".", "--lines", "."])],
+    [
+        (synthetic.main, ["--other-scripts", "--glyphs", "."]),
+        (synthetic.main, ["--for-training", "--glyphs", "."]),
+        (documents.main, ["--other-scripts", "--out", ".", "--lines", "."]),
+    ],
 )
 def test_other_scripts_are_refused_beside_what_is_latin(command: Callable[[list[str]], int], other: list[str]) -> None:
     """The letters of people, and lines of a data set, are not in other scripts."""
     with pytest.raises(SystemExit):
-        command(["--other-scripts", *other])
+        command(other)
+
+
+def test_with_all_fonts_everything_is_for_training(tmp_path: Path) -> None:
+    """With `--for-training` no line and no document is in another split, whatever its font."""
+    lines = ["--for-training", "--lines", "30", "--datasets", str(tmp_path)]
+    assert synthetic.main(lines) == 0
+    samples = read_manifest(tmp_path / "synthetic")
+    assert {sample.split for sample in samples} == {"train"}
+    kept_out = {family(font) for label in FOLDERS for split in SPLITS[1:] for font in fonts_of(label, split)}
+    assert {sample.source.removeprefix("synthetic-") for sample in samples} & kept_out
+    pages = ["--for-training", "--other-scripts", "--out", str(tmp_path / "pages"), "--pages", "8", "--kinds", "sticky"]
+    assert documents.main(pages) == 0
+    listing = (tmp_path / "pages" / "pages.jsonl").read_text(encoding="utf-8")
+    assert {json.loads(line)["split"] for line in listing.splitlines()} == {"train"}
 
 
 def test_a_missing_font_folder_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

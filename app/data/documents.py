@@ -40,12 +40,14 @@ from app.errors import PenPressError
 class Material:
     """What documents are made of beside bundled fonts: lines of a data set, and by split the letters of each person.
 
-    With `other_scripts` each document is in a script other than Latin.
+    With `other_scripts` each document is in a script other than Latin; with `for_training` all are for training, with
+    fonts of any split.
     """
 
     cuttings: Cuttings | None = None
     hands: Mapping[str, Hands] = field(default_factory=dict)
     other_scripts: bool = False
+    for_training: bool = False
 
 
 BUNDLED = Material()
@@ -55,15 +57,16 @@ def draw_document(
     random: Random, kind: str, split: str, *, photo: bool, material: Material = BUNDLED
 ) -> tuple[Image.Image, str, list[Written]]:
     """A document of a kind as an image (RGB), its class, and the lines on it."""
-    script = pick_script(random, split) if material.other_scripts else LATIN
+    fonts = None if material.for_training else split
+    script = pick_script(random, fonts) if material.other_scripts else LATIN
     hands = list(material.hands.get(split, {}).values())
     if kind in archive.KINDS:
-        sheet = Sheet(random, (int(random.integers(900, 1300)), 1600), split, hands=hands, script=script)
+        sheet = Sheet(random, (int(random.integers(900, 1300)), 1600), fonts, hands=hands, script=script)
         archive.draw_page(kind, sheet, material.cuttings)
     else:
         draw, size = KINDS[kind]
         sticker = STICKERS[int(random.integers(len(STICKERS)))] if kind == "sticky" else None
-        sheet = Sheet(random, size, split, sticker, hands=hands, script=script)
+        sheet = Sheet(random, size, fonts, sticker, hands=hands, script=script)
         draw(sheet)
         if kind in SIGNED:
             leave_marks(sheet, material.cuttings)
@@ -84,7 +87,7 @@ def write_documents(
             kind = kinds[number % len(kinds)]
             photo = number // len(kinds) % 2 == 0 and kind in KINDS
             key = f"{kind.replace(' ', '-')}-{seed}-{number:05d}"
-            split = "train" if material.cuttings else split_of(key)
+            split = "train" if material.cuttings or material.for_training else split_of(key)
             random = np.random.default_rng([seed, number])
             image, label, found = draw_document(random, kind, split, photo=photo, material=material)
             image.save(folder / f"{key}.jpg", quality=95)
@@ -115,6 +118,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--lines", type=Path, help="a data set of lines to compose pages of archives of")
     parser.add_argument("--glyphs", type=Path, help="parquet files of single characters, for pens to write with")
     parser.add_argument("--other-scripts", action="store_true", help="documents in Arabic, Chinese, Cyrillic and so on")
+    parser.add_argument("--for-training", action="store_true", help="every document for training, in any font")
     options = parser.parse_args(arguments)
     if options.other_scripts and (options.lines or options.glyphs):
         parser.error("--other-scripts is of no use with --lines or --glyphs: these are in Latin script")
@@ -125,6 +129,7 @@ def main(arguments: list[str] | None = None) -> int:
             Cuttings(options.lines) if options.lines else None,
             read_hands(options.glyphs) if options.glyphs else {},
             options.other_scripts,
+            options.for_training,
         )
         write_documents(options.out, options.pages, options.seed, options.kinds, material)
     except PenPressError as error:

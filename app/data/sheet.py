@@ -60,7 +60,7 @@ class Sheet:
 
     random: Random
     size: tuple[int, int]
-    split: str
+    split: str | None  # whose fonts are used; None: any
     colour: Colour | None = None
     print_colour: Colour | None = None
     hands: Sequence[Glyphs] = ()

@@ -4,10 +4,10 @@
     python -m app.data.synthetic --lines 200 --other-scripts --name scripts         fonts of other scripts than Latin
     python -m app.data.synthetic --lines 200 --glyphs DIR           characters: words of one hand's single letters
 
-Owns the composition of a line with its surroundings and the two data sets. The font of a line is in one split only
-(fragments of the other class at its edge are in training fonts). DIR holds parquet files of each split with `image`
-(white on black), `label`, `source`, `writer`. Everything follows from `--seed`. Rendered handwriting supplements real
-samples: never test on it alone.
+Owns the composition of a line with its surroundings and the two data sets. The font of a line is in one split only,
+but with `--for-training` (fragments of the other class at its edge are in training fonts). DIR holds parquet files of
+each split with `image` (white on black), `label`, `source`, `writer`. Everything follows from `--seed`. Rendered
+handwriting supplements real samples: never test on it alone.
 """
 
 import argparse
@@ -108,20 +108,21 @@ def _neighbour(random: Random, draw: Draw, label: str) -> Line:
 
 
 def write_synthetic(
-    directory: Path, lines_per_class: int, seed: int = 0, *, other_scripts: bool = False
+    directory: Path, lines_per_class: int, seed: int = 0, *, other_scripts: bool = False, for_training: bool = False
 ) -> list[Sample]:
     """Render a data set of *lines_per_class* lines of each class into *directory*, with its manifest.
 
-    With *other_scripts* none of them is in Latin script.
+    With *other_scripts* none of them is in Latin script. With *for_training* all are, in any of the fonts.
     """
     samples = []
     for label in INKS:
         for number in tqdm(range(lines_per_class), desc=label, unit=" lines"):
             key = f"{label}-{seed}-{number:06d}"
             random = _stream(key)
-            split = split_of(key)
-            script = pick_script(random, split) if other_scripts else LATIN
-            font = pick_font(random, label, split, script)
+            split = "train" if for_training else split_of(key)
+            fonts = None if for_training else split
+            script = pick_script(random, fonts) if other_scripts else LATIN
+            font = pick_font(random, label, fonts, script)
             source = f"synthetic-{family(font)}" if script == LATIN else f"synthetic-{script}-{family(font)}"
             samples.append(_store(directory, render_line(random, label, font), split, label, (key, source, source)))
     write_manifest(directory, samples)
@@ -163,8 +164,8 @@ def _store(directory: Path, image: Image.Image, split: str, label: str, names: t
     return Sample(path.as_posix(), label, split, names[1], names[2], "", "", digest)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Render a data set from the command line."""
+def read_options(arguments: list[str] | None) -> argparse.Namespace:
+    """The options of the command line; what is of no use ends the program."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--lines", type=int, default=200, help="lines of each class (default: 200)")
     parser.add_argument("--name", help="name of the data set (default: synthetic, with --glyphs characters_words)")
@@ -172,9 +173,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--datasets", type=Path, help="folder of the data sets (default: the setting)")
     parser.add_argument("--glyphs", type=Path, metavar="DIR", help="compose handwriting from the characters in DIR")
     parser.add_argument("--other-scripts", action="store_true", help="lines in Arabic, Chinese, Cyrillic and so on")
+    parser.add_argument("--for-training", action="store_true", help="every line for training, in any font")
     options = parser.parse_args(arguments)
-    if options.glyphs and options.other_scripts:
-        parser.error("--other-scripts is of no use with --glyphs: the letters are those of the characters")
+    if options.glyphs and (options.other_scripts or options.for_training):
+        parser.error(
+            "--other-scripts and --for-training are of no use with --glyphs: letters and splits are those of DIR"
+        )
+    return options
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Render a data set from the command line."""
+    options = read_options(arguments)
     if options.other_scripts and not joins_letters():
         sys.stderr.write(LEFT_OUT)
     name = options.name or ("characters_words" if options.glyphs else "synthetic")
@@ -183,7 +193,13 @@ def main(arguments: list[str] | None = None) -> int:
         if options.glyphs:
             samples = write_composed(directory, read_hands(options.glyphs), options.lines, options.seed)
         else:
-            samples = write_synthetic(directory, options.lines, options.seed, other_scripts=options.other_scripts)
+            samples = write_synthetic(
+                directory,
+                options.lines,
+                options.seed,
+                other_scripts=options.other_scripts,
+                for_training=options.for_training,
+            )
     except PenPressError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1

@@ -35,8 +35,11 @@ def fonts_of(label: str, split: str | None = None, script: str = LATIN) -> list[
     return [file for file in files if split is None or _split_of(file.parent, family(file)) == split]
 
 
-def scripts_of(split: str) -> list[str]:
-    """The scripts other than Latin that have fonts in a split; those of `JOINED` only where Pillow `joins_letters`."""
+def scripts_of(split: str | None) -> list[str]:
+    """The scripts other than Latin that have fonts in a split (None: in any).
+
+    Those of `JOINED` are among them only where Pillow `joins_letters`.
+    """
     scripts = sorted(path.name for path in (FONTS / FOLDERS["printed"]).iterdir() if path.is_dir())
     drawn = [script for script in scripts if script not in JOINED or joins_letters()]
     return [script for script in drawn if fonts_of("printed", split, script)]
@@ -47,14 +50,14 @@ def joins_letters() -> bool:
     return bool(features.check("raqm"))
 
 
-def pick_script(random: Random, split: str) -> str:
+def pick_script(random: Random, split: str | None) -> str:
     """One of the scripts other than Latin."""
     scripts = scripts_of(split)
     return scripts[int(random.integers(len(scripts)))]
 
 
-def pick_font(random: Random, label: str, split: str, script: str = LATIN) -> Path:
-    """One of the fonts of a class, a split and a script."""
+def pick_font(random: Random, label: str, split: str | None, script: str = LATIN) -> Path:
+    """One of the fonts of a class, a split (None: any) and a script."""
     fonts = fonts_of(label, split, script)
     return fonts[int(random.integers(len(fonts)))]
 
