@@ -9,9 +9,10 @@ import pytest
 from PIL import ImageFont
 
 from app.data import documents, synthetic
-from app.data.drawing import draw_font
+from app.data.drawing import draw_font, draw_set
 from app.data.manifest import SPLITS, read_manifest
 from app.data.scripts import DIGITS, WORDS, rewrite
+from app.data.sheet import Sheet
 from app.data.texts import make_text
 from app.data.typefaces import (
     FOLDERS,
@@ -22,7 +23,6 @@ from app.data.typefaces import (
     fonts_of,
     is_hand,
     joins_letters,
-    pick_font,
     script_of,
     scripts_of,
 )
@@ -42,8 +42,16 @@ def test_every_font_has_its_licence_and_one_split(label: str, script: str) -> No
     splits = [set(fonts_of(label, split, script)) for split in SPLITS]
     assert set.union(*splits) == set(fonts)
     assert sum(map(len, splits)) == len(fonts)
-    families = [{(font.parent, family(font)) for font in split} for split in splits]
-    assert sum(map(len, families)) == len(set.union(*families))
+
+
+def test_a_family_is_in_one_split_in_all_scripts() -> None:
+    """Digits and punctuation of a family are the same in each of its scripts."""
+    scripts = [LATIN, *SCRIPTS]
+    of_splits = [
+        {family(font) for script in scripts for label in FOLDERS for font in fonts_of(label, split, script)}
+        for split in SPLITS
+    ]
+    assert sum(map(len, of_splits)) == len(set.union(*of_splits))
 
 
 @pytest.mark.parametrize("label", FOLDERS)
@@ -55,7 +63,10 @@ def test_every_split_has_latin_fonts(label: str) -> None:
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_fonts_have_all_letters_of_their_script(script: str) -> None:
     """No word is drawn with the box that stands for a missing letter."""
-    letters = set((WORDS / f"{script}.txt").read_text(encoding="utf-8")) | set(DIGITS.get(script, "")) | set("0123.,-")
+    words = (WORDS / f"{script}.txt").read_text(encoding="utf-8")
+    random = np.random.default_rng(8)
+    drawn = "".join(rewrite(random, make_text(random), script) for _ in range(400))
+    letters = set(words + words.upper() + DIGITS.get(script, "") + drawn)
     for font in fonts_of("handwritten", script=script) + fonts_of("printed", script=script):
         face = ImageFont.truetype(str(font), 40)
         missing = bytes(face.getmask("\uffff"))
@@ -71,6 +82,8 @@ def test_a_text_is_written_in_another_script(script: str) -> None:
     texts = [rewrite(random, make_text(random), script) for _ in range(50)]
     assert not any(letter.isascii() and letter.isalpha() for text in texts for letter in text)
     written = rewrite(random, "Total: 19.50", script)
+    apart = rewrite(random, "12 3456", script)
+    assert len(apart.split()) == 2
     assert any(word in written for word in words)
     assert ":" in written
     own = str.maketrans(DIGITS.get(script, ""), "0123456789"[: len(DIGITS.get(script, ""))])
@@ -104,7 +117,7 @@ def test_scripts_that_need_joining_are_left_out_where_it_is_not_possible(
     assert set(scripts_of("train")) == set(SCRIPTS) - set(JOINED)
     arguments = ["--other-scripts", "--lines", "4", "--datasets", str(tmp_path), "--name", "scripts"]
     assert synthetic.main(arguments) == 0
-    assert "without arabic, bengali, devanagari, tamil" in capsys.readouterr().err
+    assert "without arabic, bengali, devanagari, hebrew, tamil" in capsys.readouterr().err
     scripts = {sample.source.split("-")[1] for sample in read_manifest(tmp_path / "scripts")}
     assert scripts <= set(SCRIPTS) - set(JOINED)
     arguments = ["--other-scripts", "--out", str(tmp_path / "pages"), "--pages", "1", "--kinds", "sticky"]
@@ -119,40 +132,48 @@ def test_documents_are_drawn_in_other_scripts(kind: str) -> None:
     image, label, lines = documents.draw_document(
         np.random.default_rng(6), kind, "train", photo=False, material=material
     )
-    latin, _, _ = documents.draw_document(np.random.default_rng(6), kind, "train", photo=False)
     assert label in {"letter": ("printed", "mixed"), "form": ("mixed",), "note": ("handwritten",)}[kind]
     assert len(lines) > 3
-    assert image.tobytes() != latin.tobytes()
+    assert all(box[0] >= 0 and box[2] <= 1.02 * image.width for box in (line.box for line in lines))
 
 
-@pytest.mark.parametrize("split", SPLITS)
-def test_fonts_of_a_script_are_picked_from_the_split(split: str) -> None:
-    """Each script that a split has offers it both classes."""
-    random = np.random.default_rng(7)
-    for script in scripts_of(split):
-        for label in FOLDERS:
-            assert pick_font(random, label, split, script) in fonts_of(label, split, script)
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_sheet_is_written_in_its_script(script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both classes are drawn with fonts of the script, in its words, and no line goes beyond its room."""
+    drawn: list[tuple[str, Path]] = []
+    monkeypatch.setattr("app.data.sheet.draw_font", lambda *given: drawn.append(given[1:3]) or draw_font(*given))
+    monkeypatch.setattr("app.data.sheet.draw_set", lambda *given: drawn.append(given) or draw_set(*given))
+    sheet = Sheet(np.random.default_rng(7), (1200, 400), None, script=script)
+    for label in FOLDERS:
+        for base in (60, 160, 260, 360):
+            end = sheet.write(sheet.hand(label, 12, 12), "some words of a text that is long", 20, base, 150)
+            assert end <= 20 + 150 or len(drawn[-1][0].split()) == 1
+    assert {script_of(font) for _, font in drawn} == {script}
+    assert not any(letter.isascii() and letter.isalpha() for text, _ in drawn for letter in text)
 
 
 @pytest.mark.parametrize(
-    ("command", "other"),
+    ("command", "arguments"),
     [
         (synthetic.main, ["--other-scripts", "--glyphs", "."]),
         (synthetic.main, ["--for-training", "--glyphs", "."]),
         (documents.main, ["--other-scripts", "--out", ".", "--lines", "."]),
     ],
 )
-def test_other_scripts_are_refused_beside_what_is_latin(command: Callable[[list[str]], int], other: list[str]) -> None:
-    """The letters of people, and lines of a data set, are not in other scripts."""
+def test_options_of_no_use_are_refused(
+    command: Callable[[list[str]], int], arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The letters of people, and lines of a data set, are not in other scripts, and have splits of their own."""
     with pytest.raises(SystemExit):
-        command(other)
+        command(arguments)
+    assert "of no use with" in capsys.readouterr().err
 
 
 def test_with_all_fonts_everything_is_for_training(tmp_path: Path) -> None:
     """With `--for-training` no line and no document is in another split, whatever its font."""
     lines = ["--for-training", "--lines", "30", "--datasets", str(tmp_path)]
     assert synthetic.main(lines) == 0
-    samples = read_manifest(tmp_path / "synthetic")
+    samples = read_manifest(tmp_path / "synthetic_training")
     assert {sample.split for sample in samples} == {"train"}
     kept_out = {family(font) for label in FOLDERS for split in SPLITS[1:] for font in fonts_of(label, split)}
     assert {sample.source.removeprefix("synthetic-") for sample in samples} & kept_out

@@ -131,3 +131,9 @@ def test_a_blank_page_has_no_lines_either_way() -> None:
     """Neither a white nor a black one."""
     for grey in (0, 30, 230, 255):
         assert not put_right(Image.new("RGB", (1000, 1300), (grey, grey, grey)), locate).found.lines
+
+
+@pytest.mark.parametrize("size", [(2, 1700), (1700, 2), (4000, 4), (1, 1), (30000, 10)])
+def test_very_thin_images_have_no_lines(size: tuple[int, int]) -> None:
+    """However thin an image is, some pixels of it are left to look at."""
+    assert not put_right(Image.new("RGB", size, "white"), locate).found.lines

@@ -7,9 +7,9 @@
 Owns how documents become files; what stands on them is in `present_day` and `archive`, the sheet in `sheet`, the
 camera in `camera`. With CHARACTERS, parquet files as `hands` reads them, some pens write with the letters of one
 person. Writes images and `pages.jsonl` in the form that `app/data/page_listing.py` reads.
-Fonts and people are in one split only; lines of a data set are those of its training split, and pages with such are
-for training. Drawn pages supplement real ones: they show where the analysis breaks, not how well it does on what
-people send.
+Fonts and people are in one split only, but with `--for-training`; lines of a data set are those of its training
+split, and pages with such are for training. Drawn pages supplement real ones: they show where the analysis breaks, not
+how well it does on what people send.
 """
 
 import argparse

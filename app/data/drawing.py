@@ -24,6 +24,7 @@ LEAST_GLYPHS = 5
 SPACED_CAPITALS = 0.07  # share of printed lines that are set as on title pages
 SHAKING = 0.08, 0.16  # of a hand that is imitated with a font of print, in heights of an x
 LOOSE_TYPE = 0.25  # share of printed lines whose letters are set one by one, as in old type
+LEFTWARDS = "arabic", "hebrew"
 SHORT, DESCENDING = "acemnorsuvwxz", "gpqyj"
 INK = 60  # grey value from which a pixel of a glyph is a stroke
 
@@ -35,11 +36,12 @@ def draw_font(random: Random, text: str, font: Path, label: str) -> Line:
     """
     face = _face(font)
     if label == "handwritten":
-        words = [_vary_word(random, _draw_text(face, word)) for word in text.split()]
+        order = -1 if script_of(font) in LEFTWARDS else 1
+        words = [_vary_word(random, _draw_text(face, word)) for word in text.split()[::order]]
         if not is_hand(font):
             width = UNIT * random.uniform(0.07, 0.14)
             words = [_by_pen(random, word, width) for word in words]
-        return _join(random, words, room=2 * ROOM, gap=random.uniform(0.6, 1.5), jump=0.07)
+        return _join(random, words, room=(2 if is_hand(font) else 3) * ROOM, gap=random.uniform(0.6, 1.5), jump=0.07)
     if script_of(font) != LATIN:  # the letters of many scripts are joined
         return _draw_text(face, text)
     if random.random() < SPACED_CAPITALS:
@@ -108,8 +110,9 @@ def _by_pen(random: Random, word: Line, width: float) -> Line:
     plane, base = word
     core = cv2.erode(plane, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3)))
     strokes = _even_strokes((np.maximum(core, plane * 0.3) * 255).astype(np.uint8), 1.0, width)
-    shaken = warp(strokes, random, UNIT, random.uniform(*SHAKING), float(random.normal(0, 0.04)))
-    return shaken, base + ROOM
+    slope = float(random.normal(0, 0.04)) * min(1.0, 4 * UNIT / plane.shape[1])
+    shaken = warp(np.pad(strokes, ((UNIT, UNIT), (0, 0))), random, UNIT, random.uniform(*SHAKING), slope)
+    return shaken, base + ROOM + UNIT
 
 
 def _join(random: Random, parts: Sequence[Line], room: int, gap: float, jump: float) -> Line:

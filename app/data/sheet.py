@@ -16,7 +16,7 @@ from app.data import paper
 from app.data.camera import Box, Colour, Matrix, moved, moved_points
 from app.data.drawing import UNIT, Glyphs, draw_font, draw_glyphs, draw_set, stamp
 from app.data.paper import Plane, Random
-from app.data.scripts import rewrite
+from app.data.scripts import UNSPACED, rewrite
 from app.data.typefaces import LATIN, pick_font
 
 TOOLS = {"handwritten": paper.PEN, "printed": paper.PRESS, "pencil": paper.PENCIL}
@@ -102,8 +102,9 @@ class Sheet:
         room = self.size[0] * 0.93 - left if room is None else room
         text = text if self.script == LATIN else rewrite(self.random, text, self.script)
         plane = self.draw(hand, text)
-        while plane[0].shape[1] > room and " " in text:
-            text = text[: max(1, round(len(text) * min(0.95, room / plane[0].shape[1])))].rsplit(" ", 1)[0]
+        while plane[0].shape[1] > room and len(text) > 1 and (" " in text or self.script in UNSPACED):
+            kept = min(len(text) - 1, round(len(text) * min(0.95, room / plane[0].shape[1])))
+            text = text[: max(1, kept)].rsplit(" ", 1)[0]
             plane = self.draw(hand, text)
         coverage, row = plane
         width = coverage.shape[1]

@@ -6,8 +6,8 @@
 
 Owns the composition of a line with its surroundings and the two data sets. The font of a line is in one split only,
 but with `--for-training` (fragments of the other class at its edge are in training fonts). DIR holds parquet files of
-each split with `image` (white on black), `label`, `source`, `writer`. Everything follows from `--seed`. Rendered
-handwriting supplements real samples: never test on it alone.
+each split with `image` (white on black), `label`, `source`, `writer`. Everything follows from `--seed`, other
+scripts also from whether there is FriBiDi. Rendered handwriting supplements real samples: never test on it alone.
 """
 
 import argparse
@@ -168,7 +168,7 @@ def read_options(arguments: list[str] | None) -> argparse.Namespace:
     """The options of the command line; what is of no use ends the program."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--lines", type=int, default=200, help="lines of each class (default: 200)")
-    parser.add_argument("--name", help="name of the data set (default: synthetic, with --glyphs characters_words)")
+    parser.add_argument("--name", help="name of the data set (default: by the other options)")
     parser.add_argument("--seed", type=int, default=0, help="another seed, other lines")
     parser.add_argument("--datasets", type=Path, help="folder of the data sets (default: the setting)")
     parser.add_argument("--glyphs", type=Path, metavar="DIR", help="compose handwriting from the characters in DIR")
@@ -182,13 +182,19 @@ def read_options(arguments: list[str] | None) -> argparse.Namespace:
     return options
 
 
+def usual_name(options: argparse.Namespace) -> str:
+    """A name for what is drawn, another one for each kind, so that none takes the place of another."""
+    if options.glyphs:
+        return "characters_words"
+    return f"synthetic{'_scripts' if options.other_scripts else ''}{'_training' if options.for_training else ''}"
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Render a data set from the command line."""
     options = read_options(arguments)
     if options.other_scripts and not joins_letters():
         sys.stderr.write(LEFT_OUT)
-    name = options.name or ("characters_words" if options.glyphs else "synthetic")
-    directory = (options.datasets or read_settings().datasets) / name
+    directory = (options.datasets or read_settings().datasets) / (options.name or usual_name(options))
     try:
         if options.glyphs:
             samples = write_composed(directory, read_hands(options.glyphs), options.lines, options.seed)

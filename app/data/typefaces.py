@@ -17,7 +17,7 @@ from app.errors import DataError
 FONTS = Path(__file__).parent / "fonts"
 FOLDERS = {"handwritten": "handwriting", "printed": "print"}
 LATIN = "latin"
-JOINED = ("arabic", "bengali", "devanagari", "tamil")
+JOINED = ("arabic", "bengali", "devanagari", "hebrew", "tamil")  # joined, or written from right to left
 LEFT_OUT = f"note: without {', '.join(JOINED)}: Pillow finds no libfribidi (for instance: apt install libfribidi0)\n"
 
 
@@ -32,7 +32,7 @@ def fonts_of(label: str, split: str | None = None, script: str = LATIN) -> list[
     if not files:
         message = f"no fonts in {_folder(label, script)}; the installation is incomplete"
         raise DataError(message)
-    return [file for file in files if split is None or _split_of(file.parent, family(file)) == split]
+    return [file for file in files if split is None or _split_of(family(file)) == split]
 
 
 def scripts_of(split: str | None) -> list[str]:
@@ -46,7 +46,7 @@ def scripts_of(split: str | None) -> list[str]:
 
 
 def joins_letters() -> bool:
-    """Whether Pillow can shape words in scripts whose letters are joined, for which it needs the library FriBiDi."""
+    """Whether Pillow can shape words whose letters are joined or run to the left, for which it needs FriBiDi."""
     return bool(features.check("raqm"))
 
 
@@ -88,7 +88,17 @@ def _folder(label: str, script: str) -> Path:
 
 
 @cache
-def _split_of(folder: Path, name: str) -> str:
-    """The split of a family: by the rank of its hash in its folder, so that each split has 70, 15 and 15 per cent."""
-    families = sorted({family(file) for file in folder.glob("*.woff")}, key=stable_share)
-    return SPLITS[int(np.searchsorted((0.7, 0.85), (families.index(name) + 0.5) / len(families)))]
+def _split_of(name: str) -> str:
+    """The split of a family: by the rank of its hash in its folder, so that each split has 70, 15 and 15 per cent.
+
+    The folder is that of Latin, if it is there, else the first that it is in: a family is in one split in all scripts.
+    Few fonts of a script are not in every split.
+    """
+    folders = [_folder(label, LATIN) for label in FOLDERS]
+    folders += sorted(path for folder in folders for path in folder.iterdir() if path.is_dir())
+    for folder in folders:
+        families = sorted({family(file) for file in folder.glob("*.woff")}, key=stable_share)
+        if name in families:
+            return SPLITS[int(np.searchsorted((0.7, 0.85), (families.index(name) + 0.5) / len(families)))]
+    message = f"there is no font {name!r} in {FONTS}"
+    raise DataError(message)

@@ -36,6 +36,7 @@ LEAST_STEP, SHARP = 10, 0.85  # grey values across the edge of a sheet, along so
 CONVEX, INNER = 0.95, 0.6  # of the hull of a sheet, and of its outline that is not at the edge of the image
 EDGE = 9  # in shrunk pixels: ragged edges of the sheet
 SMALL_SIDE, STROKE = 400, 15  # pixels of the longer side, on which strokes and their surroundings are so wide
+LEAST_STROKE = 6  # grey values by which what is shrunk so stands out, at least
 
 
 @dataclass(frozen=True)
@@ -91,14 +92,18 @@ def without_faint_rules(ink: Ink) -> Ink:
 
 
 def lightness_of_strokes(grey: Grey) -> float:
-    """How much what stands out from its surroundings is lighter than they are, from -1 (all darker) to 1.
+    """How much what stands out from its surroundings is lighter than they are: -1 (all darker) to 1; 0 for nothing.
 
     The third moment of the differences to the median around, which edges of sheets and shadows do not show up in.
     """
     scale = min(1.0, SMALL_SIDE / max(grey.shape))
-    small = np.asarray(cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
-    cubes = (small.astype(np.float32) - cv2.medianBlur(small, STROKE)) ** 3
-    return float(cubes.sum() / max(1.0, float(np.abs(cubes).sum())))
+    size = max(1, round(scale * grey.shape[1])), max(1, round(scale * grey.shape[0]))
+    small = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
+    differences = small.astype(np.float32) - cv2.medianBlur(small, STROKE)
+    if float(np.abs(differences).max()) < LEAST_STROKE:
+        return 0.0
+    cubes = differences**3
+    return float(cubes.sum() / np.abs(cubes).sum())
 
 
 def sheets_of(paper: Grey, grey: Grey) -> Mask:

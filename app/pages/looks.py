@@ -3,13 +3,12 @@
 Owns how a page is turned and scaled; which look is the right one is decided in `upright`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from app.pages.cores import Field, find_cores
 from app.pages.ink import Grey
@@ -18,7 +17,6 @@ from app.tasks import Locate
 
 SIDE = 1600  # pixels of the longer side on which a page is read
 EVEN = 0.5  # probability
-LEVEL = Direction(lies_down=False, skew=0.0, sigma=0.0)
 MIDDLE = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]])  # from corners of pixels to their middles
 Matrix = NDArray[np.float64]
 
@@ -54,10 +52,10 @@ class View:
 class Looks:
     """An upload as it was looked at: at some factors of its working size and in some directions, each only once."""
 
-    def __init__(self, image: Image.Image, locate: Locate) -> None:
-        """Look at nothing yet; *image* is RGB of any size."""
-        self.whole, self.locate = np.asarray(image), locate
-        self._scale = min(1.0, SIDE / max(image.size))
+    def __init__(self, whole: NDArray[np.uint8], locate: Locate) -> None:
+        """Look at nothing yet; *whole* is the upload, of shape (height, width, 3)."""
+        self.whole, self.locate = whole, locate
+        self._scale = min(1.0, SIDE / max(whole.shape))
         self._pixels: dict[float, NDArray[np.uint8]] = {}
         self._views: dict[tuple[float, Direction], View] = {}
 
@@ -66,15 +64,6 @@ class Looks:
         if factor not in self._pixels:
             self._pixels[factor] = scaled(self.whole, self._scale * factor)
         return self._pixels[factor]
-
-    def negative(self) -> "Looks":
-        """The upload with light and dark exchanged, not looked at yet."""
-        return Looks(Image.fromarray(255 - self.whole), self.locate)
-
-    @property
-    def letters(self) -> float:
-        """About how many letters the map shows, level, whichever way round there are more."""
-        return max(self.at(1.0, replace(LEVEL, lies_down=lies)).letters for lies in (False, True))
 
     def at(self, factor: float, direction: Direction) -> View:
         """The upload turned as *direction* says, with its map."""

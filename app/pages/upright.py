@@ -33,7 +33,8 @@ CHANCE, REACH = 0.2, 13  # probability of text; places around it that may have i
 class Upright:
     """A page put right: its pixels (RGB), the lines on it, and the matrix that leads back to the pixels of the upload.
 
-    `orientation` is the quarter turns, in degrees counterclockwise, that put it right; `skew` what was left of it.
+    `upload` is what was sent, or its negative, if that was read. `orientation` is the quarter turns, in degrees
+    counterclockwise, that put it right; `skew` what was left of it.
     """
 
     upload: NDArray[np.uint8]
@@ -56,13 +57,16 @@ class Upright:
 def put_right(image: Image.Image, locate: Locate) -> Upright:
     """Find out how a page lies, turn it, and find its lines; *image* is RGB of any size.
 
-    Of a page that is light on dark, what is given is its negative.
+    Of a page that is light on dark, what is given is its negative: it is looked at, too, where strokes are light or
+    nothing was found, and taken where its lines have more letters.
     """
-    looks = dark_on_light(Looks(image, locate))
-    upright = found_on(looks)
-    if upright.found.lines or (negative := looks.negative()).letters < SOME:
+    looks = Looks(np.asarray(image), locate)
+    upright, lightness = found_on(looks), lightness_of_strokes(grey_of(looks.pixels()))
+    if not lightness or (upright.found.lines and lightness < LIGHT):
         return upright
-    return found_on(negative)
+    negative = found_on(Looks(np.asarray(cv2.bitwise_not(looks.whole), np.uint8), locate))
+    letters = letters_of_lines(negative.found)
+    return negative if letters > max(HARDLY_ANY, letters_of_lines(upright.found)) else upright
 
 
 def found_on(looks: Looks) -> Upright:
@@ -82,13 +86,6 @@ def found_on(looks: Looks) -> Upright:
         found = find_lines(without_faint_rules(ink.upside_down()), view.places)
     back = np.asarray(np.linalg.inv(view.forth), np.float64)
     return Upright(looks.whole, view.pixels, found, back, view.direction.orientation, view.direction.skew)
-
-
-def dark_on_light(looks: Looks) -> Looks:
-    """The upload as it is, or its negative where its strokes are light and the map then shows more letters."""
-    if lightness_of_strokes(grey_of(looks.pixels())) < LIGHT:
-        return looks
-    return max(looks, looks.negative(), key=attrgetter("letters"))
 
 
 def letters_of_lines(found: Found) -> float:
