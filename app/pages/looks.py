@@ -52,9 +52,9 @@ class View:
 class Looks:
     """An upload as it was looked at: at some factors of its working size and in some directions, each only once."""
 
-    def __init__(self, whole: NDArray[np.uint8], locate: Locate) -> None:
-        """Look at nothing yet; *whole* is the upload, of shape (height, width, 3)."""
-        self.whole, self.locate = whole, locate
+    def __init__(self, whole: NDArray[np.uint8], locate: Locate, *, negative: bool = False) -> None:
+        """Look at nothing yet; *whole* is the upload, of shape (height, width, 3), of which the negative may be wanted."""
+        self.whole, self.locate, self.negative = whole, locate, negative
         self._scale = min(1.0, SIDE / max(whole.shape))
         self._pixels: dict[float, NDArray[np.uint8]] = {}
         self._views: dict[tuple[float, Direction], View] = {}
@@ -62,7 +62,8 @@ class Looks:
     def pixels(self, factor: float = 1.0) -> NDArray[np.uint8]:
         """The upload at *factor* times its working size, as it lies."""
         if factor not in self._pixels:
-            self._pixels[factor] = scaled(self.whole, self._scale * factor)
+            pixels = scaled(self.whole, self._scale * factor)
+            self._pixels[factor] = negative_of(pixels) if self.negative else pixels
         return self._pixels[factor]
 
     def at(self, factor: float, direction: Direction) -> View:
@@ -86,6 +87,11 @@ def scaled(pixels: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
     size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(pixels, size, interpolation=way), np.uint8)
+
+
+def negative_of(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The negative of an image."""
+    return np.asarray(cv2.bitwise_not(pixels), np.uint8)
 
 
 def grey_of(pixels: NDArray[np.uint8]) -> Grey:

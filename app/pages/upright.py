@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.pages.ink import Ink, Mask, ink_of, ink_of_text, lightness_of_strokes, without_faint_rules
-from app.pages.looks import Looks, Matrix, View, drawn, grey_of, turning
+from app.pages.looks import Looks, Matrix, View, drawn, grey_of, negative_of, turning
 from app.pages.orientation import STRAIGHT, Direction, direction_of, is_upside_down, skew_of
 from app.pages.segment import Box, Found, find_lines
 from app.tasks import PLACE, Locate
@@ -33,11 +33,12 @@ CHANCE, REACH = 0.2, 13  # probability of text; places around it that may have i
 class Upright:
     """A page put right: its pixels (RGB), the lines on it, and the matrix that leads back to the pixels of the upload.
 
-    `upload` is what was sent, or its negative, if that was read. `orientation` is the quarter turns, in degrees
-    counterclockwise, that put it right; `skew` what was left of it.
+    `orientation` is the quarter turns, in degrees counterclockwise, that put it right; `skew` what was left of it.
+    Where `negative`, the pixels are those of the negative of the upload.
     """
 
     upload: NDArray[np.uint8]
+    negative: bool
     pixels: NDArray[np.uint8]
     found: Found
     back: Matrix
@@ -51,7 +52,8 @@ class Upright:
         if bottom - top >= ENOUGH or finer <= HARDLY_FINER:
             return self.pixels[top:bottom, left:right]
         forth = np.array([[finer, 0, -finer * left], [0, finer, -finer * top], [0, 0, 1]]) @ np.linalg.inv(self.back)
-        return drawn(self.upload, forth, (round(finer * (right - left)), round(finer * (bottom - top))))
+        pixels = drawn(self.upload, forth, (round(finer * (right - left)), round(finer * (bottom - top))))
+        return negative_of(pixels) if self.negative else pixels
 
 
 def put_right(image: Image.Image, locate: Locate) -> Upright:
@@ -64,7 +66,7 @@ def put_right(image: Image.Image, locate: Locate) -> Upright:
     upright, lightness = found_on(looks), lightness_of_strokes(grey_of(looks.pixels()))
     if not lightness or (upright.found.lines and lightness < LIGHT):
         return upright
-    negative = found_on(Looks(np.asarray(cv2.bitwise_not(looks.whole), np.uint8), locate))
+    negative = found_on(Looks(looks.whole, locate, negative=True))
     letters = letters_of_lines(negative.found)
     return negative if letters > max(HARDLY_ANY, letters_of_lines(upright.found)) else upright
 
@@ -85,7 +87,8 @@ def found_on(looks: Looks) -> Upright:
         view = turned
         found = find_lines(without_faint_rules(ink.upside_down()), view.places)
     back = np.asarray(np.linalg.inv(view.forth), np.float64)
-    return Upright(looks.whole, view.pixels, found, back, view.direction.orientation, view.direction.skew)
+    direction = view.direction
+    return Upright(looks.whole, looks.negative, view.pixels, found, back, direction.orientation, direction.skew)
 
 
 def letters_of_lines(found: Found) -> float:

@@ -81,10 +81,10 @@ def mix_channels(pixels: Grey, random: Generator) -> Grey:
 
 
 def crop_width(grey: Grey, random: Generator) -> Grey:
-    """Cut a piece out of the line, down to a word."""
+    """Cut a piece out of the line, down to a word, seldom to one of few letters."""
     height, width = grey.shape
-    least = min(width, 2 * height)
-    kept = int(random.integers(least, width + 1))
+    shortest, longest = (height, 2 * height) if random.random() < 0.15 else (2 * height, width)
+    kept = int(random.integers(min(width, shortest), min(width, longest) + 1))
     left = int(random.integers(0, width - kept + 1))
     return grey[:, left : left + kept]
 
