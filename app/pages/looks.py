@@ -53,7 +53,7 @@ class Looks:
     """An upload as it was looked at: at some factors of its working size and in some directions, each only once."""
 
     def __init__(self, whole: NDArray[np.uint8], locate: Locate, *, negative: bool = False) -> None:
-        """Look at nothing yet; *whole* is the upload, of shape (height, width, 3), of which the negative may be wanted."""
+        """Look at nothing yet; *whole* is the upload, of shape (height, width, 3), wanted as it is or negative."""
         self.whole, self.locate, self.negative = whole, locate, negative
         self._scale = min(1.0, SIDE / max(whole.shape))
         self._pixels: dict[float, NDArray[np.uint8]] = {}

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.pages.cores import Field, Labels, find_cores, join
+from app.pages.gutters import without_gutters
 from app.pages.ink import Grey, Ink, Mask
 from app.pages.order import in_reading_order
 from app.tasks import PLACE
@@ -55,7 +56,7 @@ class Found:
 
 def find_lines(ink: Ink, places: Field) -> Found:
     """The lines of text of an upright page, by its ink and its map."""
-    text = np.asarray(places.max(axis=0), np.float32)
+    text = without_gutters(np.asarray(places.max(axis=0), np.float32))
     labels, cores = find_cores(text)
     lines_of_cores = join(cores, text)
     heights = np.array([0.0, *(core.height for core in cores)])

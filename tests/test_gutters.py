@@ -1,0 +1,43 @@
+"""Columns that stand near to each other are parted where most rows are, and nothing else is."""
+
+import numpy as np
+import pytest
+
+from app.pages.cores import Field, find_cores
+from app.pages.gutters import without_gutters
+
+ROWS = 12
+
+
+def columns(bridged: dict[int, float]) -> Field:
+    """The map of two columns of lines with a gap of five places; some rows have text of a probability across it."""
+    text = np.full((ROWS * 16, 300), 0.01, np.float32)
+    for row in range(ROWS):
+        text[row * 16 + 4 : row * 16 + 12, 10:290] = 0.99
+        text[row * 16 + 4 : row * 16 + 12, 148:153] = bridged.get(row, 0.02)
+    return text
+
+
+def widths(text: Field) -> list[int]:
+    """How wide the cores of lines are, in pixels."""
+    return [core.right - core.left for core in find_cores(text)[1]]
+
+
+def test_a_line_across_a_gutter_is_parted() -> None:
+    """Three rows of twelve look like lines over both columns, and are not."""
+    assert max(widths(columns({2: 0.7, 5: 0.8, 6: 0.6}))) == 560
+    parted = widths(without_gutters(columns({2: 0.7, 5: 0.8, 6: 0.6})))
+    assert len(parted) == 2 * ROWS
+    assert max(parted) < 300
+
+
+@pytest.mark.parametrize("bridged", [{0: 0.99}, dict.fromkeys(range(ROWS), 0.7), {}])
+def test_what_goes_on_is_left_as_it_is(bridged: dict[int, float]) -> None:
+    """A title over both columns stays whole, lines that all go on do, and columns that are apart are."""
+    assert widths(without_gutters(columns(bridged))) == widths(columns(bridged))
+
+
+def test_few_cores_tell_nothing() -> None:
+    """A map of a line or two is left alone."""
+    text = columns({})[:16]
+    assert without_gutters(text) is text
