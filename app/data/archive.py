@@ -5,6 +5,7 @@ through. Who writes lines is in `scribe`, what is left on finished pages in `mar
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import cv2
@@ -14,11 +15,13 @@ from app.data import texts
 from app.data.cuttings import Cuttings
 from app.data.marks import leave_marks
 from app.data.paper import Plane, smooth_field
-from app.data.scribe import Scribe
+from app.data.scribe import Scribe, words
 from app.data.sheet import Sheet
+from app.data.typefaces import fonts_of
 
 Place = tuple[float, float, float, float]  # left, right, top, bottom
 BOTH = ("handwritten", "printed")
+TYPED = ("anonymous", "courier", "cousine", "cutive", "ibm-plex-mono", "special", "vt323")  # fonts' names begin so
 
 
 def column(scribe: Scribe, place: Place, pitch: float) -> None:
@@ -143,11 +146,39 @@ def annotated(sheet: Sheet, cuttings: Cuttings | None) -> None:
             pen.write(random.uniform(left, width * 0.5), base, width * 0.5, random.uniform(0.3, 1))
 
 
+def typescript(sheet: Sheet, cuttings: Cuttings | None) -> None:
+    """Typed lines, of which some words are struck out and others written above them or after them, in pen or pencil."""
+    random, (width, height) = sheet.random, sheet.size
+    pitch = height * random.uniform(0.017, 0.034)
+    left, right, bottom = width * random.uniform(0.08, 0.2), width * random.uniform(0.75, 0.93), height * 0.95
+    typed = sheet.hand("printed", pitch * 0.24, pitch * 0.36)
+    if fonts := [font for font in fonts_of("printed", sheet.split) if font.name.startswith(TYPED)]:
+        typed = replace(typed, font=fonts[int(random.integers(len(fonts)))])
+    lines, base = [], height * random.uniform(0.05, 0.2)
+    while base < bottom:
+        share = 1.0 if random.random() < 0.75 else random.uniform(0.2, 0.9)
+        end = sheet.write(typed, words(random, 25), left, base, (right - left) * share)
+        lines.append((base, end))
+        base += pitch * (1 if random.random() < 0.93 else random.uniform(1.5, 3))
+    tool = "pencil" if random.random() < 0.35 else "handwritten"
+    pen = Scribe(sheet, "handwritten", typed.size * random.uniform(0.7, 1.3), cuttings, tool)
+    for _ in range(int(random.integers(0, 7))):
+        base, end = lines[int(random.integers(len(lines)))]
+        if random.random() < 0.3 and end < right - 0.05 * width:
+            pen.write(end + 2 * typed.size, base, width * 0.98 - end, random.uniform(0.3, 1))
+            continue
+        start, room = random.uniform(left, max(left + 1, end - 8 * typed.size)), typed.size * random.uniform(4, 14)
+        for _ in range(int(random.integers(0, 3))):
+            sheet.rule((start, base - typed.size * 0.5), (start + room, base - typed.size * random.uniform(0.3, 0.7)))
+        pen.write(start, base - pitch * random.uniform(0.4, 0.55), room, 1.0)
+
+
 KINDS: dict[str, Callable[[Sheet, Cuttings | None], None]] = {
     "prose": prose,
     "register": register,
     "title page": title_page,
     "annotated": annotated,
+    "typescript": typescript,
 }
 
 
