@@ -4,8 +4,8 @@
     python -m benchmarks.documents --paths scans/ --processes 2
 
 Draws its own documents: a folder of rendered lines and pages, and a PDF. Each is answered in one go, and again with an
-interruption (SIGINT) in the middle, after which the same command goes on. The memory is that of all processes together,
-of which they share some, so it is an upper bound. The exit code is 1 when a row is missing or there twice.
+interruption (SIGINT) in the middle, after which the same command goes on. The memory is that of all processes together;
+what several share counts once. The exit code is 1 when a row is missing or there twice.
 """
 
 import argparse
@@ -17,7 +17,6 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -27,6 +26,7 @@ from PIL import Image
 
 from app.data.documents import write_documents
 from benchmarks.load import rendered
+from benchmarks.started import family_of, megabytes_of
 
 PAUSE, SECONDS = Event(), 0.05
 INTERRUPTED = 130
@@ -50,7 +50,7 @@ def watched(command: Sequence[str], stop: Callable[[], bool] = lambda: False) ->
     start, most, before = perf_counter(), 0.0, processor_seconds()
     with subprocess.Popen(command, start_new_session=True) as process:  # noqa: S603 - our own
         while process.poll() is None:
-            most = max(most, sum(map(megabytes, family(process.pid))))
+            most = max(most, sum(map(megabytes_of, family_of(process.pid))))
             if stop():
                 os.killpg(process.pid, signal.SIGINT)
                 process.wait()
@@ -62,24 +62,6 @@ def processor_seconds() -> float:
     """What all processes that this one started and saw end have used."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
-
-
-def family(process: int) -> list[int]:
-    """A process and all that it started, as far as they still run."""
-    found = [process]
-    with suppress(OSError):
-        for thread in Path(f"/proc/{process}/task").iterdir():
-            for child in (thread / "children").read_text(encoding="utf-8").split():
-                found += family(int(child))
-    return found
-
-
-def megabytes(process: int) -> float:
-    """The memory that a process holds now."""
-    with suppress(OSError, ValueError):
-        pages = int(Path(f"/proc/{process}/statm").read_text(encoding="utf-8").split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-    return 0.0
 
 
 def draw(folder: Path, lines: int, pages: int, pdf: int) -> list[Path]:

@@ -31,16 +31,22 @@ class Started:
 
 
 def family_of(process: int) -> list[int]:
-    """A process with those that it started, and so on."""
-    tasks = Path(f"/proc/{process}/task").iterdir()
-    children = [int(child) for task in tasks for child in (task / "children").read_text(encoding="utf-8").split()]
-    return [process, *(each for child in children for each in family_of(child))]
+    """A process with those that it started, and so on, as far as they still run."""
+    found = [process]
+    with suppress(OSError):
+        for task in Path(f"/proc/{process}/task").iterdir():
+            for child in (task / "children").read_text(encoding="utf-8").split():
+                found += family_of(int(child))
+    return found
 
 
 def megabytes_of(process: int) -> float:
-    """The memory of a process, and its share of what it has together with others."""
-    rollup = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="utf-8")
-    return int(re.findall(r"^Pss:\s+(\d+)", rollup, re.MULTILINE)[0]) / 1024
+    """The memory of a process, and its share of what it has together with others; 0 when it runs no more."""
+    with suppress(OSError):
+        rollup = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="utf-8")
+        if found := re.findall(r"^Pss:\s+(\d+)", rollup, re.MULTILINE):
+            return int(found[0]) / 1024
+    return 0.0
 
 
 @contextmanager
