@@ -49,6 +49,18 @@ def test_a_seed_fixes_the_crop() -> None:
     assert (altered[0] != altered[2]).any()
 
 
+def test_a_class_of_little_text_is_seen_as_often() -> None:
+    """A note on a page full of print is near the middle of two fifths of the crops."""
+    maps = np.zeros((2000, 2000, 3), np.uint8)
+    maps[:1000, :1000, 1], maps[1900:1905, 1900:1920, 0] = 255, 255
+    random = np.random.default_rng(4)
+    near = [
+        np.hypot(view.middle[0] - 3820, view.middle[1] - 3805) < 600
+        for view in (draw_view(maps, random) for _ in range(200))
+    ]
+    assert 60 < sum(near) < 110
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_alterations_move_nothing(seed: int) -> None:
     """The recipe gives a page of the same size, on which the bar is still darker than what is above it."""
