@@ -33,7 +33,7 @@ class Started:
 def family_of(process: int) -> list[int]:
     """A process with those that it started, and so on, as far as they still run."""
     found = [process]
-    with suppress(OSError):
+    with suppress(FileNotFoundError, ProcessLookupError):
         for task in Path(f"/proc/{process}/task").iterdir():
             for child in (task / "children").read_text(encoding="utf-8").split():
                 found += family_of(int(child))
@@ -42,7 +42,7 @@ def family_of(process: int) -> list[int]:
 
 def megabytes_of(process: int) -> float:
     """The memory of a process, and its share of what it has together with others; 0 when it runs no more."""
-    with suppress(OSError):
+    with suppress(FileNotFoundError, ProcessLookupError):
         rollup = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="utf-8")
         if found := re.findall(r"^Pss:\s+(\d+)", rollup, re.MULTILINE):
             return int(found[0]) / 1024

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.training.augment import RECIPES
+from app.training.augment import RECIPES, crop_width
 
 
 def line_of(seed: int, height: int, width: int) -> np.ndarray:
@@ -44,3 +44,12 @@ def test_the_input_is_left_alone() -> None:
     for seed in range(40):
         RECIPES["text_line"](pixels, np.random.default_rng(seed), lambda: pixels)
     assert np.array_equal(pixels, before)
+
+
+def test_pieces_of_lines_are_words_and_seldom_few_letters() -> None:
+    """Of a long line pieces from one height on are cut, most from two heights on."""
+    line, random = line_of(3, 40, 800)[..., 0], np.random.default_rng(2)
+    widths = np.array([crop_width(line, random).shape[1] for _ in range(400)])
+    assert 40 <= widths.min() < 60
+    assert 30 < (widths < 80).sum() < 90
+    assert widths.max() > 700

@@ -31,13 +31,23 @@ def test_a_line_across_a_gutter_is_parted() -> None:
     assert max(parted) < 300
 
 
-@pytest.mark.parametrize("bridged", [{0: 0.99}, dict.fromkeys(range(ROWS), 0.7), {}])
+@pytest.mark.parametrize("bridged", [{0: 0.95}, dict.fromkeys(range(ROWS), 0.7), {}])
 def test_what_goes_on_is_left_as_it_is(bridged: dict[int, float]) -> None:
-    """A title over both columns stays whole, lines that all go on do, and columns that are apart are."""
+    """A title of which the map is sure stays whole, lines that all go on do, and columns that are apart do."""
     assert widths(without_gutters(columns(bridged))) == widths(columns(bridged))
 
 
-def test_few_cores_tell_nothing() -> None:
-    """A map of a line or two is left alone."""
-    text = columns({})[:16]
-    assert without_gutters(text) is text
+def test_one_row_alone_tells_nothing() -> None:
+    """A gap in a heading far above the text, or in a line or two, is that of its words."""
+    heading = np.full((700, 300), 0.01, np.float32)
+    heading[4:12, 10:290] = 0.99
+    heading[4:12, 148:153] = 0.4
+    heading[-ROWS * 16 :, :140] = columns({})[:, :140]
+    assert np.array_equal(without_gutters(heading), heading)
+    assert np.array_equal(without_gutters(columns({0: 0.3})[:32]), columns({0: 0.3})[:32])
+
+
+def test_a_blank_map_stays_blank() -> None:
+    """Without text there is nothing to part."""
+    blank = np.zeros((40, 50), np.float32)
+    assert without_gutters(blank) is blank

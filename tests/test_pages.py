@@ -25,7 +25,7 @@ from app.pages.anything import rows_of
 from app.pages.overlay import overlay
 from app.pages.page_xml import NAMESPACE as PAGE
 from app.pages.page_xml import to_page_xml
-from app.pages.segment import Found, Line, without_cut, without_pale
+from app.pages.segment import Found, Line, without_pale
 from app.pages.upright import put_right
 from app.tasks import Prediction
 from benchmarks.judged_pages import class_of, judge, match, read_samples
@@ -128,15 +128,6 @@ def test_half_and_half_is_no_certain_answer() -> None:
     page = analyse(draw_page(red=range(5)), READERS)
     assert page.confidence == pytest.approx(page.shares["printed"], abs=0.03)
     assert not prediction_of(page).uncertain
-
-
-def test_the_page_beside_is_left_out() -> None:
-    """What the edge of a scan shows of the next page is no line of this one, if there is writing on this one."""
-    page, lines = draw_page(), analyse(draw_page(), READERS).lines
-    page.paste(page.crop((95, 100, 133, 500)), (962, 100))
-    assert [line.box for line in analyse(page, READERS).lines] == [line.box for line in lines]
-    cut = Line((980, 0, 1000, 30), 10.0, 3000, 100.0, 1)
-    assert without_cut([cut], 1000) == [cut]
 
 
 def test_light_and_shadow_do_not_matter() -> None:

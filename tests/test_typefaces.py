@@ -125,14 +125,15 @@ def test_scripts_that_need_joining_are_left_out_where_it_is_not_possible(
     assert "libfribidi" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("kind", ["letter", "form", "note"])
+@pytest.mark.parametrize("kind", ["letter", "form", "note", "typescript"])
 def test_documents_are_drawn_in_other_scripts(kind: str) -> None:
     """They have lines of the classes that such a document has, and differ from one in Latin script."""
     material = documents.Material(other_scripts=True)
     image, label, lines = documents.draw_document(
         np.random.default_rng(6), kind, "train", photo=False, material=material
     )
-    assert label in {"letter": ("printed", "mixed"), "form": ("mixed",), "note": ("handwritten",)}[kind]
+    may_be = ("printed", "mixed")
+    assert label in {"letter": may_be, "typescript": may_be, "form": ("mixed",), "note": ("handwritten",)}[kind]
     assert len(lines) > 3
     assert all(box[0] >= 0 and box[2] <= 1.02 * image.width for box in (line.box for line in lines))
 

@@ -1,5 +1,6 @@
 """Pages whose ink tells a wrong direction, since what they lie on is rougher than their writing."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib as mpl
@@ -95,11 +96,18 @@ def test_latin_on_its_head_is_turned_over() -> None:
     assert put_right(draw_page(12).transpose(Image.Transpose.ROTATE_180), locate).orientation == 180
 
 
-@pytest.mark.parametrize("turn", [None, Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180])
-def test_lines_of_a_large_upload_are_cut_out_in_full(turn: Image.Transpose | None) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda page: page,
+        lambda page: page.transpose(Image.Transpose.ROTATE_90),
+        lambda page: page.transpose(Image.Transpose.ROTATE_180),
+        ImageOps.invert,
+    ],
+)
+def test_lines_of_a_large_upload_are_cut_out_in_full(change: Callable[[Image.Image], Image.Image]) -> None:
     """A low line has as many pixels as in the upload, upright, and shows what it shows on the page as it is read."""
-    page = draw_page(12).resize((3000, 3900), Image.Resampling.BICUBIC)
-    upright = put_right(page if turn is None else page.transpose(turn), locate)
+    upright = put_right(change(draw_page(12).resize((3000, 3900), Image.Resampling.BICUBIC)), locate)
     left, top, right, bottom = box = upright.found.lines[0].box
     crop = upright.cut(box)
     scale = 3900 / 1600

@@ -129,7 +129,7 @@ def title_page(sheet: Sheet, cuttings: Cuttings | None) -> None:
 
 
 def annotated(sheet: Sheet, cuttings: Cuttings | None) -> None:
-    """A printed page or typescript with corrections between the lines, notes, a signature."""
+    """A printed page with corrections between the lines, notes, a signature."""
     random, (width, height) = sheet.random, sheet.size
     pitch = height * random.uniform(0.02, 0.034)
     press = Scribe(sheet, "printed", pitch * random.uniform(0.25, 0.34), cuttings)
@@ -152,7 +152,7 @@ def typescript(sheet: Sheet, cuttings: Cuttings | None) -> None:
     pitch = height * random.uniform(0.017, 0.034)
     left, right, bottom = width * random.uniform(0.08, 0.2), width * random.uniform(0.75, 0.93), height * 0.95
     typed = sheet.hand("printed", pitch * 0.24, pitch * 0.36)
-    if fonts := [font for font in fonts_of("printed", sheet.split) if font.name.startswith(TYPED)]:
+    if fonts := [font for font in fonts_of("printed", sheet.split, sheet.script) if font.name.startswith(TYPED)]:
         typed = replace(typed, font=fonts[int(random.integers(len(fonts)))])
     lines, base = [], height * random.uniform(0.05, 0.2)
     while base < bottom:

@@ -10,25 +10,31 @@ import numpy as np
 from app.pages.cores import SURE, Field, find_cores
 from app.tasks import PLACE
 
-WIDE = 2.0  # core heights: wider gaps part lines anyhow
+WIDE = 2.0  # core heights: wider gaps are not looked at
 TALL = 30.0  # core heights, half above and half below, in which lines are asked
 SHARE = 0.5  # of the text that they would have, if they went on, that must be missing
 FIRM = 0.92  # probability of text from which on a line goes on, whatever those around it do
-FEWEST = 3  # cores
+FEWEST = 3  # rows of text that are asked, the one in question among them
 
 
 def without_gutters(text: Field) -> Field:
     """The map of text without its traces in the gutters between columns."""
     _, cores = find_cores(text)
-    if len(cores) < FEWEST:
+    if not cores:
         return text
     height = float(np.median([core.height for core in cores])) / PLACE
-    closed = cv2.morphologyEx(text, cv2.MORPH_CLOSE, np.ones((1, odd(WIDE * height)), np.uint8))
-    inside, column = np.where(closed > SURE, 1, 0).astype(np.float32), (1, odd(TALL * height))
-    missing = cv2.blur((closed - text) * inside, column) / np.maximum(cv2.blur(closed * inside, column), 1e-6)
-    return np.where((missing > SHARE) & (text < FIRM), np.float32(0), text)
+    across, down = (odd(WIDE * height), 1), (1, odd(TALL * height))
+    kernel = cv2.getStructuringElement(cv2.MORPH_RECT, across)
+    closed = cv2.morphologyEx(text, cv2.MORPH_CLOSE, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    inside = (closed > SURE).astype(np.float32)
+    lost, there, rows = (
+        cv2.boxFilter(each * inside, -1, down, normalize=False, borderType=cv2.BORDER_CONSTANT)
+        for each in (np.maximum(closed - text, 0), closed, np.float32(1 / height))
+    )
+    parted = (lost > SHARE * there) & (rows >= FEWEST) & (text < FIRM)
+    return np.where(parted, np.float32(0), text)
 
 
 def odd(length: float) -> int:
-    """The odd number of places that comes nearest to a length from below."""
+    """The odd number that is nearest to a length."""
     return 2 * int(length / 2) + 1

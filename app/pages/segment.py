@@ -21,7 +21,6 @@ FAR = 0.8  # core heights from every core: ink that is no part of a line
 LEAST_WIDTH, LEAST_HEIGHT, LEAST_INK = 8, 6, 25
 DENSITY = (0.02, 0.7)
 PALE = 0.55  # of the usual darkness: writing that shows through from the other side
-CUT = 2.0  # times as wide as high: a piece at the left or right edge that is less belongs to the page beside
 CERTAIN = 0.84  # probability of text, on average over a line that is no such writing however pale: it may be pencil
 
 
@@ -68,7 +67,7 @@ def find_lines(ink: Ink, places: Field) -> Found:
         replace(line, kinds=tuple(kinds[line.number]), text=float(sure[line.number]))
         for line in measure(owner, of_lines, ink.darkness)
     ]
-    lines = without_cut(without_pale([line for line in measured if is_large(line)]), ink.mask.shape[1])
+    lines = without_pale([line for line in measured if is_large(line)])
     return Found(tuple(in_reading_order(lines)), owner, alone)
 
 
@@ -156,15 +155,3 @@ def without_pale(lines: list[Line]) -> list[Line]:
     shares = np.cumsum(ink[order])
     usual = dark[order][np.searchsorted(shares, shares[-1] / 2)]
     return [line for line in lines if line.darkness > PALE * usual or line.text >= CERTAIN]
-
-
-def without_cut(lines: list[Line], width: int) -> list[Line]:
-    """Leave out the beginnings and ends of lines of the page beside, where there is more on the page itself."""
-    whole = [line for line in lines if not is_cut(line.box, width)]
-    return whole if 2 * len(whole) > len(lines) else lines
-
-
-def is_cut(box: Box, width: int) -> bool:
-    """Whether a box is next to nothing at the left or right edge of a page."""
-    left, top, right, bottom = box
-    return (left <= 1 or right >= width - 1) and right - left < CUT * (bottom - top)
