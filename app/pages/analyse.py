@@ -17,7 +17,8 @@ from app.tasks import Locate, Predict, Prediction, low_confidence
 
 MARGIN = 0.3  # of the height of a line's box, around it: what people leave when they cut out a line
 REAL_SHARE, SURE = 0.06, 0.9  # of the writing in lines as confident as that: a second kind makes a page mixed
-CLEAR_SHARE, CLEAR, CLEAR_WIDTH = 0.003, 0.98, 2.0  # and so does a clear line, so many times as wide as high
+CLEAR_SHARE, CLEAR, CLEAR_WIDTH = 0.003, 0.98, 2.0  # and so does a clear line, so many times as wide as high,
+CLEAR_TEXT = 0.7  # of which the map is as sure that it is text, no fold, picture or edge of a book
 MAP_WEIGHT, DOUBT = 0.7, 0.01  # how much the map's opinion of a line counts, and how sure it may be at most
 STRIP = 3.0  # widths of the pieces of a polygon, in core heights
 
@@ -41,12 +42,16 @@ class Readers:
 
 @dataclass(frozen=True)
 class PageLine:
-    """A line of a page: its place in pixels of the upload, what was recognised, and how much writing it is."""
+    """A line of a page: its place in pixels of the upload, what was recognised, and how much writing it is.
+
+    `text` is how sure the map is that it is text.
+    """
 
     box: Box
     polygon: tuple[Point, ...]
     prediction: Prediction
     weight: float
+    text: float
 
 
 @dataclass(frozen=True)
@@ -124,7 +129,7 @@ def page_line(line: Line, prediction: Prediction, upright: Upright, size: tuple[
         across, down = zip(*polygon, strict=True)
         polygon_box = (min(across), min(down), max(across), max(down))
     weight = float((line.box[2] - line.box[0]) * line.core)
-    return PageLine(polygon_box, tuple(polygon), prediction, weight)
+    return PageLine(polygon_box, tuple(polygon), prediction, weight, line.text)
 
 
 def outline_of(line: Line, found: Found) -> list[Point]:
@@ -184,4 +189,5 @@ def is_clear(line: PageLine, total: float) -> bool:
     """Whether a line is beyond doubt, and neither a speck nor a single letter."""
     sides = line.box[2] - line.box[0], line.box[3] - line.box[1]
     long = max(sides) >= CLEAR_WIDTH * min(sides)  # the page may lie on its side
-    return long and line.prediction.confidence >= CLEAR and line.weight >= CLEAR_SHARE * total
+    sure = line.prediction.confidence >= CLEAR and line.text >= CLEAR_TEXT
+    return long and sure and line.weight >= CLEAR_SHARE * total
