@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 
 from app.pages.cores import Field, find_cores
-from app.pages.gutters import without_gutters
+from app.pages.gutters import without_gutters as without
 
 ROWS = 12
+
+
+def without_gutters(text: Field) -> Field:
+    """The map without its gutters."""
+    return without(text, find_cores(text)[1])
 
 
 def columns(bridged: dict[int, float]) -> Field:

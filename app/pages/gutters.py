@@ -4,10 +4,12 @@ In narrow columns the map of the page network goes on from a line into that of t
 alone does not tell; the rows above and below do.
 """
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
-from app.pages.cores import SURE, Field, find_cores
+from app.pages.cores import SURE, Core, Field
 from app.tasks import PLACE
 
 WIDE = 2.0  # core heights: wider gaps are not looked at
@@ -17,9 +19,8 @@ FIRM = 0.92  # probability of text from which on a line goes on, whatever those 
 FEWEST = 3  # rows of text that are asked, the one in question among them
 
 
-def without_gutters(text: Field) -> Field:
-    """The map of text without its traces in the gutters between columns."""
-    _, cores = find_cores(text)
+def without_gutters(text: Field, cores: Sequence[Core]) -> Field:
+    """The map of text, whose cores are known, without its traces in the gutters between columns; itself without any."""
     if not cores:
         return text
     height = float(np.median([core.height for core in cores])) / PLACE
@@ -32,7 +33,7 @@ def without_gutters(text: Field) -> Field:
         for each in (np.maximum(closed - text, 0), closed, np.float32(1 / height))
     )
     parted = (lost > SHARE * there) & (rows >= FEWEST) & (text < FIRM)
-    return np.where(parted, np.float32(0), text)
+    return np.where(parted, np.float32(0), text) if parted.any() else text
 
 
 def odd(length: float) -> int:

@@ -55,8 +55,11 @@ class Found:
 
 def find_lines(ink: Ink, places: Field) -> Found:
     """The lines of text of an upright page, by its ink and its map."""
-    text = without_gutters(np.asarray(places.max(axis=0), np.float32))
-    labels, cores = find_cores(text)
+    whole = np.asarray(places.max(axis=0), np.float32)
+    labels, cores = find_cores(whole)
+    text = without_gutters(whole, cores)
+    if text is not whole:
+        labels, cores = find_cores(text)
     lines_of_cores = join(cores, text)
     heights = np.array([0.0, *(core.height for core in cores)])
     owner, alone = assign(ink.mask, labels, lines_of_cores, heights)
