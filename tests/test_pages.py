@@ -21,6 +21,7 @@ from app.errors import (
 from app.pages import PageLimits, analyse, first_page, pages_of, prediction_of, recognise_anything
 from app.pages.alto import NAMESPACE as ALTO
 from app.pages.alto import to_alto
+from app.pages.analyse import PageLine, is_clear
 from app.pages.anything import rows_of
 from app.pages.overlay import overlay
 from app.pages.page_xml import NAMESPACE as PAGE
@@ -115,6 +116,29 @@ def test_pencil_is_told_from_writing_that_shows_through(darkness: float, text: f
     usual = [Line((0, top, 400, top + 30), 10.0, 3000, 100.0, top) for top in (0, 40, 80)]
     pale = Line((0, 200, 200, 230), 10.0, 900, darkness, 200, text=text)
     assert without_pale([*usual, pale]) == (usual + [pale] * kept)
+
+
+@pytest.mark.parametrize(
+    ("text", "confidence", "box", "clear"),
+    [
+        (0.8, 0.99, (0, 0, 90, 30), True),
+        (0.6, 0.99, (0, 0, 90, 30), False),
+        (0.8, 0.97, (0, 0, 90, 30), False),
+        (0.8, 0.99, (0, 0, 40, 30), False),
+        (0.8, 0.99, (0, 0, 30, 90), True),
+    ],
+)
+def test_one_clear_line_is_text_and_sure_and_long(
+    text: float,
+    confidence: float,
+    box: tuple[int, int, int, int],
+    clear: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    """Neither a picture that the map hardly takes for text, nor an unsure line, nor a letter makes a page mixed."""
+    prediction = Prediction(
+        "handwritten", confidence, {"handwritten": confidence, "printed": 1 - confidence}, uncertain=False
+    )
+    assert is_clear(PageLine(box, (), prediction, weight=1.0, text=text), total=100.0) is clear
 
 
 def test_lines_know_how_sure_the_map_is_of_them() -> None:
