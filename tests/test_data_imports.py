@@ -279,6 +279,19 @@ def test_pages_whose_image_cannot_be_read_are_left_out(tmp_path: Path, capsys: p
     )
 
 
+def test_lines_that_are_not_on_their_page_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Boxes beyond an edge, or nearly, are counted and named; one that an edge cuts gives what lies on the page."""
+    edges = [[420, 10, 560, 40], [10, -60, 90, -20], [10, 290, 390, 340], [-80, 10, 19, 40], [300, 250, 500, 320]]
+    make_page(tmp_path, [line(box) for box in edges])
+    assert data_import_pages.main(["--source", str(tmp_path), "--datasets", str(tmp_path / "out")]) == 0
+    samples = read_manifest(tmp_path / "out" / "pages")
+    assert [sample.path.split("/")[-1][:8] for sample in samples] == ["page-004"]
+    assert size_of(tmp_path / "out" / "pages" / samples[0].path) <= (170, 100)
+    said = capsys.readouterr().out
+    assert "4 rows left out" in said
+    assert all(f"  page-00{number}-0: its image is missing or empty" in said for number in range(4))
+
+
 def test_folder_without_a_page_listing_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The error names the file that is missing."""
     assert data_import_pages.main(["--source", str(tmp_path), "--datasets", str(tmp_path)]) == 1

@@ -6,8 +6,9 @@ DIR holds page images and `pages.jsonl`, one page per line: `file`, `source`, `d
 `bbox` [x0, y0, x1, y1] in pixels and `writing_type`. A crop is the box with a margin drawn from a hash of its key
 (-5 % to 60 % of its height above and below, 0 to 100 % left and right), so neighbouring lines, rules and form print
 come into view; long boxes also give a word-like piece now and then. Boxes without a type or under 20 x 12 px are left
-out, and so are those whose `text` is there but has no letter and no digit: ditto marks, dashes, flourishes. So is a
-page whose image is missing or broken; it is counted and named.
+out, and so are those whose `text` is there but has no letter and no digit: ditto marks, dashes, flourishes. So are
+boxes of which less than 20 x 12 px lies on the page, and a page whose image is missing or broken; these are counted
+and named.
 """
 
 import argparse
@@ -88,7 +89,10 @@ def _piece(box: Box, random: np.random.Generator) -> Box:
 
 
 def _cut(image: Image.Image, box: Box, random: np.random.Generator) -> bytes:
-    """The JPEG file of *box* with a random margin, as far as the page reaches."""
+    """The JPEG file of *box* with a random margin, as far as the page reaches; empty for a box that is not on it."""
+    width, height = (min(box[i + 2], image.size[i]) - max(box[i], 0) for i in range(2))
+    if width < MINIMUM_WIDTH or height < MINIMUM_HEIGHT:
+        return b""
     height = box[3] - box[1]
     above, below = random.uniform(-0.05, 0.6, 2) * height
     left, right = random.uniform(0, 1, 2) * height
