@@ -137,14 +137,14 @@ def outline_of(line: Line, found: Found) -> list[Point]:
     left, top, right, bottom = line.box
     own = found.owner[top:bottom, left:right] == line.number
     step = max(8, round(STRIP * line.core))
-    upper, lower = [], []
-    for start in range(0, right - left, step):
-        rows = np.flatnonzero(own[:, start : start + step].any(axis=1))
-        if rows.size:
-            ends = (left + start, min(right, left + start + step))
-            upper += [(x, top + int(rows[0])) for x in ends]
-            lower += [(x, top + int(rows[-1]) + 1) for x in ends]
-    return upper + lower[::-1]
+    starts = np.arange(0, right - left, step)
+    inked = np.logical_or.reduceat(own, starts, axis=1)
+    kept = inked.any(axis=0)
+    across = np.repeat(left + starts[kept], 2)
+    across[1::2] = np.minimum(right, across[1::2] + step)
+    upper, lower = top + inked.argmax(axis=0)[kept], bottom - inked[::-1].argmax(axis=0)[kept]
+    rows = [np.repeat(edge, 2).tolist() for edge in (upper, lower)]
+    return [*zip(across.tolist(), rows[0], strict=True)] + [*zip(across.tolist(), rows[1], strict=True)][::-1]
 
 
 def moved(points: Sequence[Point], back: Matrix, size: tuple[int, int]) -> list[Point]:

@@ -143,9 +143,9 @@ def is_upside_down(found: Found) -> bool:
         return False
     rows, columns, numbers = rows[kept], columns[kept], numbers[kept]
     core = cores[numbers]
-    strips = numbers.astype(np.int64) * 4096 + (columns / (STRIP * core)).astype(np.int64)
-    _, strip = np.unique(strips, return_inverse=True)
-    away = (rows - (np.bincount(strip, rows) / np.bincount(strip))[strip]) / core
+    strip = (columns / (STRIP * core)).astype(np.int64)
+    strip += numbers * (strip.max() + 1)
+    away = (rows - (np.bincount(strip, rows) / np.maximum(np.bincount(strip), 1))[strip]) / core
     strip, away = strip[np.abs(away) < NEAR], away[np.abs(away) < NEAR]
     count = np.bincount(strip)
     away -= (np.bincount(strip, away) / np.maximum(count, 1))[strip]
