@@ -143,8 +143,8 @@ def outline_of(line: Line, found: Found) -> list[Point]:
     across = np.repeat(left + starts[kept], 2)
     across[1::2] = np.minimum(right, across[1::2] + step)
     upper, lower = top + inked.argmax(axis=0)[kept], bottom - inked[::-1].argmax(axis=0)[kept]
-    rows = [np.repeat(edge, 2).tolist() for edge in (upper, lower)]
-    return [*zip(across.tolist(), rows[0], strict=True)] + [*zip(across.tolist(), rows[1], strict=True)][::-1]
+    down = np.concatenate([np.repeat(upper, 2), np.repeat(lower, 2)[::-1]])
+    return list(zip([*across.tolist(), *across[::-1].tolist()], down.tolist(), strict=True))
 
 
 def moved(points: Sequence[Point], back: Matrix, size: tuple[int, int]) -> list[Point]:
