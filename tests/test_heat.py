@@ -19,7 +19,7 @@ from app.tasks import DOCUMENT_TYPE
 from tests.bundles import make_bundle, make_bundle_with_maps
 
 BUNDLE = Settings().embedded / DOCUMENT_TYPE.name
-LINES = 6
+LINES = 60
 COVERED = 8  # random places
 
 
