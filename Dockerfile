@@ -52,7 +52,7 @@ USER penpress
 ENV HOST=0.0.0.0 PORT=9000
 EXPOSE 9000
 VOLUME ["/penpress/app/webservice_predictions", "/penpress/app/inference/cache"]
-# /health answers 503 while there is no model to answer with, and urlopen raises on it.
+# /healthz is the one path that never needs a key.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
-    CMD ["python", "-c", "import os; from urllib.request import urlopen; urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/health', timeout=4)"]
+    CMD ["python", "-c", "import os; from urllib.request import urlopen; urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/healthz', timeout=4)"]
 CMD ["python", "-m", "app.main"]

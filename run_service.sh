@@ -16,7 +16,7 @@ Needs Python 3.11 or later with its venv module; PYTHON=/path/to/python3 chooses
   PORT=8080 ./run_service.sh       listens on another port
   PENPRESS_...                     every other setting, see documentation/docs/operations.md
 
-Exit codes: 0 stopped, 1 or 2 the service could not start, 3 no suitable Python, 4 the packages could not be installed.
+Exit codes: 0 stopped by Ctrl+C, 143 by SIGTERM, 1 or 2 the service could not start, 3 no suitable Python, 4 the packages could not be installed.
 HELP
 }
 
