@@ -7,8 +7,10 @@ PenPressError
 │   │   └── TooManyPagesError
 │   ├── ImageTooSmallError
 │   ├── EncryptedFileError
+│   ├── NoSuchPageError
 │   ├── NoTextError
 │   ├── NothingDrawnError
+│   ├── TooManyStrokesError
 │   └── UnknownLabelError
 ├── DataError               a data set or a manifest is not as it must be
 ├── BundleError             a model bundle is broken or does not match its description
@@ -43,6 +45,10 @@ class NothingDrawnError(InputError):
     """The image has nothing on it that could be recognised."""
 
 
+class TooManyStrokesError(InputError):
+    """The image has more strokes than a text that is read sign by sign."""
+
+
 class UnknownLabelError(InputError):
     """The model has no such label."""
 
@@ -53,6 +59,10 @@ class TooManyPagesError(ImageTooLargeError):
 
 class EncryptedFileError(InputError):
     """The file is protected by a password."""
+
+
+class NoSuchPageError(InputError):
+    """The file has fewer pages than the one that was asked for."""
 
 
 class NoTextError(InputError):

@@ -1,5 +1,6 @@
 """Pages over HTTP: a page sent to `/predict/`, and `/predict/page/` in all its forms."""
 
+import struct
 from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
@@ -94,6 +95,22 @@ def test_page_xml_and_picture_are_of_one_page(service: Fixture) -> None:
     assert picture_.content[16:24] == (600).to_bytes(4, "big") + (500).to_bytes(4, "big")
 
 
+def test_a_page_is_answered_though_one_before_it_is_bad(service: Fixture) -> None:
+    """Only the page that is asked for is looked at; the first has one pixel."""
+    data = as_tiff([Image.new("RGB", (1, 1)), draw_page(2, (600, 500))])
+    assert service.post(data, "/predict/page/?format=png&page=2").status_code == 200
+    assert check_error(service.post(data, "/predict/page/?format=png"), 422, "too_small")
+
+
+def holed(data: bytes) -> bytes:
+    """A TIFF of several pages, the description of the second of which is lost."""
+    (first,) = struct.unpack_from("<I", data, 4)
+    (tags,) = struct.unpack_from("<H", data, first)
+    (second,) = struct.unpack_from("<I", data, first + 2 + 12 * tags)
+    (tags,) = struct.unpack_from("<H", data, second)
+    return data[: second + 2] + bytes(12 * tags) + data[second + 2 + 12 * tags :]
+
+
 @pytest.mark.parametrize(
     ("data", "path", "status", "code"),
     [
@@ -104,8 +121,22 @@ def test_page_xml_and_picture_are_of_one_page(service: Fixture) -> None:
         (as_pdf([draw_page(1, (200, 200))]), "/predict/page/?format=png&page=2", 422, "no_such_page"),
         (picture(), "/predict/page/?format=docx", 422, "invalid_request"),
         (b"hello", "/predict/page/", 415, "not_an_image"),
+        (holed(as_tiff([draw_page(1, (200, 200))] * 2)), "/predict/page/", 400, "broken_image"),
+        (as_tiff([draw_page(1, (200, 200))] * 2), "/predict/page/?format=page&page=3", 422, "no_such_page"),
+        (picture(), "/predict/page/?format=page&page=2", 422, "no_such_page"),
     ],
-    ids=["empty-page", "encrypted", "broken", "too-many", "no-such-page", "unknown-form", "no-image"],
+    ids=[
+        "empty-page",
+        "encrypted",
+        "broken",
+        "too-many",
+        "no-such-page",
+        "unknown-form",
+        "no-image",
+        "hole",
+        "of-tiff",
+        "of-png",
+    ],
 )
 def test_what_cannot_be_analysed_is_refused(service: Fixture, data: bytes, path: str, status: int, code: str) -> None:
     """Each has its error in the promised shape."""

@@ -30,7 +30,7 @@ from app.pages.segment import Found, Line, without_pale
 from app.pages.upright import put_right
 from app.tasks import Prediction
 from benchmarks.judged_pages import class_of, judge, match, read_samples
-from tests.pages import LABELS, READERS, as_pdf, as_tiff, draw_page, locate, reading_by, saved
+from tests.pages import LABELS, READERS, as_form, as_pdf, as_tiff, draw_page, locate, reading_by, saved
 
 LIMITS = PageLimits(max_pages=3, max_pixels=8_000_000)
 ENCRYPTED = (
@@ -207,6 +207,13 @@ def test_a_large_page_of_a_pdf_is_drawn_smaller() -> None:
     """A page of a PDF never has more pixels than the limit."""
     (page,) = pages_of(as_pdf([draw_page()]), PageLimits(max_pages=1, max_pixels=500_000))
     assert 450_000 < page.width * page.height <= 500_000
+
+
+def test_what_a_form_was_filled_in_with_is_on_its_page() -> None:
+    """A PDF keeps it apart from the page; whoever looks at the form sees it."""
+    filled, empty = (next(pages_of(as_form(entry), LIMITS)) for entry in ("Jane Doe of Elmstreet", ""))
+    dark = [(np.asarray(page.convert("L")) < 128).sum() for page in (filled, empty)]
+    assert dark[1] == 0 < dark[0]
 
 
 def test_the_sides_of_a_page_of_a_pdf_have_limits() -> None:

@@ -1,7 +1,9 @@
 """Reading large uploads: a JPEG may be decoded at a part of its size, and is the same picture then."""
 
 import io
+import struct
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -41,6 +43,34 @@ def test_a_smaller_jpeg_is_upright_and_of_any_mode(mode: str) -> None:
     Image.new("RGB", (800, 200), "white").convert(mode).save(buffer, "JPEG", exif=exif)
     found = read_image(buffer.getvalue(), longest=400)
     assert (found.mode, found.size, found.getpixel((0, 0))) == ("RGB", (100, 400), (255, 255, 255))
+
+
+@pytest.mark.parametrize("tag", [0x100, 0x11A, 0x131, 0x13E])
+def test_other_tags_of_the_exif_do_not_matter(tag: int) -> None:
+    """A photograph is turned as its EXIF says, though its resolution or its size is text."""
+    entries = sorted([(0x112, struct.pack("<HIHH", 3, 1, 6, 0)), (tag, struct.pack("<HI4s", 2, 4, b"x/1"))])
+    exif = b"II*\0\x08\0\0\0" + struct.pack("<H", 2) + b"".join(struct.pack("<H", key) + rest for key, rest in entries)
+    buffer = io.BytesIO()
+    Image.new("RGB", (90, 40), "white").save(buffer, "JPEG", exif=b"Exif\0\0" + exif + bytes(4))
+    assert read_image(buffer.getvalue()).size == (40, 90)
+
+
+@pytest.mark.parametrize(
+    ("fmt", "kind", "lightest"),
+    [("TIFF", np.float32, 1.0), ("TIFF", np.float32, 255.0), ("PNG", np.uint16, 4095), ("TIFF", np.int32, 2**31 - 1)],
+)
+def test_deep_greys_are_read_by_their_depth(fmt: str, kind: type, lightest: float) -> None:
+    """Fractions, 12 bits in a file of 16, and 31 bits give the same white, grey and black."""
+    values = (np.array([[0, 0.5, 1]]).repeat(4, axis=0) * lightest).astype(kind)
+    found = np.asarray(read_image(encoded(Image.fromarray(values), fmt)))[0, :, 0]
+    assert found.tolist() == pytest.approx([0, 127, 255], abs=1)
+
+
+def test_an_image_that_speaks_of_pdf_is_an_image() -> None:
+    """The mark of a PDF may stand in a comment."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (90, 40), "white").save(buffer, "JPEG", comment=b"converted from %PDF-1.4")
+    assert first_page(buffer.getvalue(), PageLimits(max_pages=1, max_pixels=10_000)).size == (90, 40)
 
 
 def encoded(image: Image.Image, fmt: str) -> bytes:

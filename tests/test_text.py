@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from app.errors import NothingDrawnError
+from app.errors import NothingDrawnError, TooManyStrokesError
 from app.preprocess import to_array
 from app.tasks import CHARACTER, Prediction
 from app.text import find_signs, read_text
@@ -103,6 +103,15 @@ def test_an_empty_image_has_no_text() -> None:
     """Without ink there is nothing to read."""
     with pytest.raises(NothingDrawnError):
         read_text(Image.new("RGB", (300, 100), "white"), answering("x"))
+
+
+def test_a_raster_is_no_text() -> None:
+    """Thousands of dots, as of a printed photograph, would keep the service busy for minutes: they are refused."""
+    raster = np.full((900, 900), 255, np.uint8)
+    for shift in (0, 1, 2, 3):
+        raster[shift::12, :][:, np.arange(900) % 12 < 4] = 0
+    with pytest.raises(TooManyStrokesError, match="5625 strokes"):
+        read_text(Image.fromarray(raster).convert("RGB"), answering("x"))
 
 
 def test_doubt_is_said() -> None:

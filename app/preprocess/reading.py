@@ -4,7 +4,7 @@ import io
 import struct
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from app.errors import ImageTooLargeError, ImageTooSmallError, UnreadableImageError
 
@@ -15,8 +15,20 @@ FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "JPEG2000", "PPM")
 LEAST_SIDE, LONGEST_SIDE = 2, 30_000  # pixels
 SMALLEST_PART = 8  # of a side, which is that of the squares of 8 x 8 pixels that a JPEG is made of
 REMEDY = "send a whole PNG, JPEG, TIFF, WebP, BMP, GIF, JPEG 2000 or PNM image"
+DEPTHS = (255.0, 1023.0, 4095.0, 16383.0, 65535.0, 2.0**31 - 1)  # the lightest grey of 8, 10, 12, 14, 16 and 31 bits
+TURNS = {  # what puts an image upright, by the orientation in its EXIF
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 # What Pillow's decoders are known to raise on damaged files.
-DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error)
+DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, AttributeError, struct.error)
+
+Image.MAX_IMAGE_PIXELS = None  # `refuse_size` has the limit, which may be set higher than Pillow's
 
 
 def read_image(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS, longest: int | None = None) -> Image.Image:
@@ -36,10 +48,7 @@ def read_image(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS, longest: int |
             if longest is not None:
                 draft(image, longest)
             image.load()
-            return flatten(ImageOps.exif_transpose(image))
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        message = f"the image is too large ({error}); the limit is {max_pixels} pixels"
-        raise ImageTooLargeError(message) from error
+            return flatten(upright(image))
     except UnidentifiedImageError as error:  # its own text is an address in memory
         message = f"{len(data)} bytes are not an image of a known format; {REMEDY}"
         raise UnreadableImageError(message) from error
@@ -74,13 +83,27 @@ def draft(image: Image.Image, longest: int) -> None:
         image.draft("RGB", (image.width // part, image.height // part))
 
 
+def upright(image: Image.Image) -> Image.Image:
+    """Turn a decoded image as its EXIF says.
+
+    Pillow's own function writes the rest of the EXIF anew, and fails where some other tag of it is odd.
+    """
+    try:
+        turn = TURNS.get(int(image.getexif().get(ExifTags.Base.Orientation, 1)))
+    except DECODING_ERRORS:
+        return image
+    return image if turn is None else image.transpose(turn)
+
+
 def flatten(image: Image.Image) -> Image.Image:
-    """Bring any mode (1-bit, 16-bit, palette, alpha, CMYK) to RGB: 16 bits are scaled, transparency becomes white."""
+    """Bring any mode (1-bit, 16-bit, palette, alpha, CMYK) to RGB: deep greys scaled, transparent parts white."""
     if image.mode.startswith("I") or image.mode == "F":
         with np.errstate(invalid="ignore"):  # not-a-number in a float TIFF is as good as black
             values = np.array(image, dtype=np.float64)
         values[np.isnan(values)] = 0
-        peak = 65535.0 if values.max(initial=0) > 255 else 255.0  # noqa: PLR2004 - the two integer depths in use
+        lightest = values.max(initial=0)
+        depths = (1.0, *DEPTHS) if image.mode == "F" else DEPTHS  # fractions go from 0 to 1
+        peak = next((depth for depth in depths if lightest <= depth), DEPTHS[-1])
         return Image.fromarray((values.clip(0, peak) / peak * 255).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         layer = image.convert("RGBA")

@@ -43,7 +43,7 @@ def box_around(signs: Sequence[ReadSign]) -> Box:
 
 
 def read_text(image: Image.Image, predict: Predict) -> Text:
-    """Read an image (RGB) sign by sign; raises NothingDrawnError where there is no ink."""
+    """Read an image (RGB) sign by sign; raises like `find_signs`."""
     signs = find_signs(image)
     read = tuple(map(ReadSign, signs, predict([sign.cell for sign in signs])))
     confidence = sum(each.prediction.confidence for each in read) / max(1, len(read))

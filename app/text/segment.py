@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from app.errors import TooManyStrokesError
 from app.preprocess import find_ink
 
 LONGEST = 2400  # pixels: text is looked for in a copy reduced to about this
@@ -21,6 +22,7 @@ QUOTES = 0.35  # of the usual height: marks beside each other nearer than this a
 COLON = 0.15  # the same for marks above each other, which slant
 SPACE = 0.55  # of the usual height: a gap of at least this parts words
 FILLED = 0.75  # of a cell's side that the line's height takes
+MOST = 3000  # strokes: so many fill a page; what has more is a raster or a texture, and would take minutes
 
 Boxes = NDArray[np.int64]
 Box = tuple[int, int, int, int]
@@ -50,10 +52,18 @@ class Strokes:
 
 
 def find_signs(image: Image.Image) -> list[Sign]:
-    """Find the signs of an image, line by line from left to right; raises NothingDrawnError where there is no ink."""
+    """Find the signs of an image, line by line from left to right.
+
+    Raises NothingDrawnError where there is no ink, TooManyStrokesError for what is no text by its number of strokes.
+    """
     ink = find_ink(np.asarray(image.convert("L")), LONGEST)
     scale = image.width / ink.shape[1]
     strokes = strokes_of(ink)
+    if (count := np.count_nonzero(strokes.boxes[:, 3])) > MOST:
+        message = (
+            f"the image has {count} strokes, over the limit of {MOST} of text read sign by sign; send a part of it"
+        )
+        raise TooManyStrokesError(message)
     signs = []
     for number, line in enumerate(lines_of(strokes)):
         top, bottom = band_of(strokes.boxes[line], strokes.usual)

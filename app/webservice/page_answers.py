@@ -49,16 +49,12 @@ class PagesAnswer(BaseModel):
 
 @dataclass(frozen=True)
 class ReadPages:
-    """The pages of an upload as answered and as analysed; the image of the page if only one was asked for.
-
-    `count` is how many pages were seen: all, unless one was asked for and found.
-    """
+    """The pages of an upload as answered and as analysed; the image of the page if only one was asked for."""
 
     answer: PagesAnswer
     pages: list[Page]
     labels: tuple[str, ...]
     image: Image | None
-    count: int
 
 
 def with_page(answer: Answer, page: Page, labels: Sequence[str]) -> AnswerForPage:

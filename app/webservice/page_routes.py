@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request, Response, UploadFile
 from app.pages.alto import to_alto
 from app.pages.overlay import overlay
 from app.pages.page_xml import to_page_xml
-from app.webservice.failures import DOCUMENTED, RequestError
+from app.webservice.failures import DOCUMENTED
 from app.webservice.page_answers import PagesAnswer, ReadPages
 from app.webservice.service import Service
 from app.webservice.workers import Workers
@@ -58,11 +58,7 @@ def page_routes(service: Service, workers: Workers) -> APIRouter:
 def respond(service: Service, upload: Upload, form: Form, number: int) -> Response:
     """Analyse a file and put the answer into the form that is wanted."""
     if form in WRITERS:
-        read = service.read_pages(upload.data, upload.request_id, only=number)
-        if not read.pages:
-            message = f"the file has {read.count} pages, so no page {number}; send a number from 1 to {read.count}"
-            raise RequestError(422, "no_such_page", message)
-        return WRITERS[form](read, upload.name)
+        return WRITERS[form](service.read_pages(upload.data, upload.request_id, only=number), upload.name)
     read = service.read_pages(upload.data, upload.request_id)
     if form is Form.JSON:
         return Response(read.answer.model_dump_json(), media_type="application/json")

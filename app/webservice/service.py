@@ -105,12 +105,11 @@ class Service:
         self.check_size(data)
         labels, start = tuple(live.description.labels), time.perf_counter()
         pages: list[Page] = []
-        kept, count = None, 0
-        with measured() as stages, closing(pages_of(data, self._page_limits())) as images:
-            for count, image in enumerate(images, start=1):
-                if only in {None, count}:
-                    pages.append(self._analyse(live, image, data, request_id))
-                if only == count:
+        kept = None
+        with measured() as stages, closing(pages_of(data, self._page_limits(), only or 1)) as images:
+            for image in images:
+                pages.append(self._analyse(live, image, data, request_id))
+                if only:
                     kept = image
                     break
         heap.give_back_after(max((page.width * page.height for page in pages), default=0))
@@ -119,7 +118,7 @@ class Service:
             pages=[one_page(page, labels) for page in pages],
             **fields_of(live, round((time.perf_counter() - start) * 1000, 3), request_id),
         )
-        return ReadPages(answer, pages, labels, kept, count)
+        return ReadPages(answer, pages, labels, kept)
 
     def _analyse(self, live: Live, image: Image, data: bytes, request_id: str) -> Page:
         """Analyse one page and record the answer."""
