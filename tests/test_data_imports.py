@@ -5,6 +5,7 @@ import json
 import re
 import runpy
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -21,7 +22,7 @@ from app.data import (
     data_import_pages,
     data_import_printed_handwritten_catmus,
 )
-from app.data.manifest import read_manifest
+from app.data.manifest import read_manifest, split_of
 from app.data.sources import find_split_files, open_splits
 from app.errors import DataError
 
@@ -86,9 +87,29 @@ def test_catmus_without_the_optional_columns(tmp_path: Path) -> None:
     assert len({sample.document for sample in samples}) == 2
 
 
-@pytest.mark.parametrize("name", ["valid-00000-of-00001", "validation", "words-de-validation"])
+@pytest.mark.parametrize(
+    ("begin", "end", "years"),
+    [
+        (1700, 1799, "1700-1799"),
+        (1700.0, 1799.0, "1700-1799"),
+        ("1700", " 1799.0 ", "1700-1799"),
+        (900, 999, "0900-0999"),
+        (1700, None, ""),
+        (float("nan"), float("nan"), ""),
+        (float("inf"), 1799, ""),
+        ("about 1700", "1799", ""),
+        ("", "", ""),
+    ],
+)
+def test_years_of_catmus_may_be_floats_and_texts(begin: object, end: object, years: str) -> None:
+    """Years are the same in whatever type a column has them, and empty where one of the two is none."""
+    record = {"im": picture(0), "writing_type": "printed", "not_before": begin, "not_after": end}
+    assert data_import_printed_handwritten_catmus.to_row(record, "train", 0).years == years
+
+
+@pytest.mark.parametrize("name", ["valid-00000-of-00001", "validation", "val", "words-de-validation"])
 def test_corto_finds_its_second_split_under_any_name(tmp_path: Path, name: str) -> None:
-    """`valid` and `validation` are one split, in the folder itself or in `data/`."""
+    """`valid`, `val` and `validation` are one split, in the folder itself or in `data/`."""
     write_parquet(tmp_path / "data" / "train-00000-of-00001.parquet", "image", [1, 2], text=["a", "b"])
     write_parquet(tmp_path / "data" / f"{name}.parquet", "image", [3], text=["c"])
     status = data_import_handwritten_corto.main(["--source", str(tmp_path), "--datasets", str(tmp_path / "out")])
@@ -175,6 +196,16 @@ def test_a_source_with_other_columns_is_refused(
     assert not (tmp_path / "out").exists()
 
 
+def of_page(changes: dict[str, object]) -> str:
+    """A page of a listing, changed."""
+    return json.dumps({"file": "page.png", "source": "archive", "document": "register", "lines": [], **changes})
+
+
+def of_line(changes: dict[str, object]) -> str:
+    """A page of a listing with one line, changed."""
+    return of_page({"lines": [{"bbox": [10, 20, 110, 40], "writing_type": "printed", **changes}]})
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -187,14 +218,31 @@ def test_a_source_with_other_columns_is_refused(
             "line 2 of .* has no column writing_type",
         ),
         ('{"file": ', "line 2 of .* is no JSON"),
+        ("\xff", "line 2 of .* is no JSON"),
+        ("\n5", "line 3 of .* is 5; write an object with file, source, document, lines"),
+        (of_page({"lines": None}), "line 2 of .* has None as lines; write a list"),
+        (of_page({"lines": [3]}), "a text line in line 2 of .* is 3; write an object with bbox, writing_type"),
+        (of_page({"file": 7}), "line 2 of .* has 7 as file; write a text"),
+        (
+            of_page({"split": "vall"}),
+            "line 2 of .* has 'vall' as split; write one of train, validation, valid, val, dev",
+        ),
+        (of_page({"split": ["test"]}), r"line 2 of .* has \['test'\] as split"),
+        (of_line({"bbox": [1, 2, 300]}), r"line 2 of .* has \[1, 2, 300\] as bbox; write a list of four numbers"),
+        (of_line({"bbox": None}), "line 2 of .* has None as bbox"),
+        (of_line({"bbox": [1, 2, 3, "4"]}), "line 2 of .* as bbox"),
+        (of_line({"bbox": [1, 2, float("nan"), 4]}), "line 2 of .* as bbox"),
+        (of_line({"writing_type": 1}), "line 2 of .* has 1 as writing_type; write a text or null"),
+        (of_line({"text": 1823}), "line 2 of .* has 1823 as text; write a text or null"),
+        (of_line({"core": [[1, 2], 3]}), "line 2 of .* as core; write a list of points"),
     ],
 )
 def test_a_listing_of_pages_is_checked_first(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, words: str
 ) -> None:
-    """A page without a field that is needed is named before any page is cut."""
+    """A page without a field that is needed, or with one of another form, is named before any page is cut."""
     make_page(tmp_path, [{"bbox": [10, 20, 110, 40], "writing_type": "printed"}])
-    with (tmp_path / "pages.jsonl").open("a", encoding="utf-8") as listing:
+    with (tmp_path / "pages.jsonl").open("a", encoding="latin-1") as listing:
         listing.write(f"{text}\n")
     assert data_import_pages.main(["--source", str(tmp_path), "--datasets", str(tmp_path / "out")]) == 1
     assert re.search(words, capsys.readouterr().err)
@@ -220,6 +268,19 @@ def make_page(folder: Path, lines: list[dict[str, object]]) -> None:
 def line(box: list[int], kind: str = "handwritten", text: str = "words") -> dict[str, object]:
     """A line of a page."""
     return {"bbox": box, "writing_type": kind, "text": text}
+
+
+@pytest.mark.parametrize(
+    ("split", "expected"), [("val", "validation"), ("dev", "validation"), ("test", "test"), (None, None), ("", None)]
+)
+def test_pages_keep_their_split(tmp_path: Path, split: str | None, expected: str | None) -> None:
+    """A page's split goes by any of its names, without one the document decides, and blank lines are passed over."""
+    make_page(tmp_path, [line([100, 100, 180, 140])])
+    page = json.loads((tmp_path / "pages.jsonl").read_text())
+    (tmp_path / "pages.jsonl").write_text(f"\n{json.dumps(page | {'split': split})}\n \n")
+    assert data_import_pages.main(["--source", str(tmp_path), "--datasets", str(tmp_path / "out")]) == 0
+    (sample,) = read_manifest(tmp_path / "out" / "pages")
+    assert sample.split == (expected or split_of("archive/register"))
 
 
 def size_of(file: Path) -> tuple[int, int]:
@@ -347,6 +408,38 @@ def test_split_folders_are_kept(tmp_path: Path) -> None:
     assert import_folder(tmp_path / "scans", tmp_path) == 0
     samples = read_manifest(tmp_path / "out" / "own")
     assert [sample.split for sample in samples] == ["test", "train", "validation"]
+
+
+@pytest.mark.parametrize("file", ["img_{}.png", "letter_{}.png", "book/{}.png", "a-{0}_{0}.png"])
+def test_split_folders_hold_where_names_repeat(tmp_path: Path, file: str) -> None:
+    """Files and sub-folders of one name in two splits are two documents, so that no image leaves its split."""
+    counts = {"train": 6, "val": 3, "test": 4}
+    for split, count in counts.items():
+        put(tmp_path / "scans", *[f"{split}/printed/{file.format(number)}" for number in range(count)])
+    assert import_folder(tmp_path / "scans", tmp_path) == 0
+    samples = read_manifest(tmp_path / "out" / "own")
+    assert Counter(sample.split for sample in samples) == {"train": 6, "validation": 3, "test": 4}
+
+
+def test_folders_beside_split_folders_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Folders that are no splits are named, where others are, and nothing is imported; hidden ones do no harm."""
+    put(tmp_path / "scans", "train/printed/a.png", "test/printed/b.png", ".cache/c.png", "train/.cache/d.png")
+    (tmp_path / "scans" / "notes.txt").write_text("no folder")
+    assert import_folder(tmp_path / "scans", tmp_path) == 0
+    put(tmp_path / "scans", "printed/e.png", "eval/printed/f.png")
+    assert import_folder(tmp_path / "scans", tmp_path / "again") == 1
+    assert "has the folders ['eval', 'printed'] beside folders of splits" in capsys.readouterr().err
+    assert not (tmp_path / "again").exists()
+
+
+def test_entries_that_are_no_readable_images_end_no_import(tmp_path: Path) -> None:
+    """A folder with the name of an image is none, but what is in it is imported; a link to nowhere is left out."""
+    put(tmp_path / "scans", "printed/a.png", "printed/folder.png/b.png")
+    (tmp_path / "scans" / "printed" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    assert import_folder(tmp_path / "scans", tmp_path) == 0
+    assert len(read_manifest(tmp_path / "out" / "own")) == 2
+    left_out = (tmp_path / "out" / "own" / "left_out.csv").read_text().splitlines()
+    assert left_out[1:] == ["printed/gone,own,its image is missing or empty"]
 
 
 def test_folders_that_are_no_classes_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -81,6 +81,16 @@ def test_corrupt_rows_are_left_out_and_named(tmp_path: Path) -> None:
     assert "'painted' is none of handwritten, printed" in lines[3]["reason"]
 
 
+@pytest.mark.parametrize("changes", [{}, {"split": "test", "document": "another"}, {"label": "printed"}])
+def test_a_row_that_comes_again_is_left_out(tmp_path: Path, changes: dict[str, object]) -> None:
+    """The first row with a key and an image stays as it is; another is left out and named, whatever else it says."""
+    samples, left_out = import_rows([row(0), row(1), row(0, **changes)], tmp_path, DOCUMENT_TYPE)
+    assert [(sample.document, sample.split) for sample in samples] == [("document 0", "train"), ("document 1", "train")]
+    assert all((tmp_path / sample.path).is_file() for sample in samples)
+    reason = "it has the key and the image of an earlier row, 'train-000000'"
+    assert [(entry.key, entry.reason) for entry in left_out] == [("train-000000", reason)]
+
+
 def test_interrupted_import_goes_on_and_writes_nothing_twice(tmp_path: Path) -> None:
     """After an interruption the same import ends with the whole data set, and files on disk are not touched."""
     rows = [row(number) for number in range(8)]

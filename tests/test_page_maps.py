@@ -159,6 +159,23 @@ def test_pages_are_imported_with_their_maps(folder: Path, capsys: pytest.Capture
         assert words in said
 
 
+def test_lines_count_as_far_as_they_are_on_their_page(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Lines beyond an edge change neither the map nor the label; one that an edge cuts is drawn up to there."""
+    beyond = [(60, -80, 540, -20), (60, 420, 540, 600), (-300, 100, -10, 140), (610, 100, 900, 140)]
+    off = [line(box, "handwritten") for box in beyond]
+    near, cut = line((60, 100, 540, 140), "printed"), line((-2000, 200, 300, 240), "handwritten")
+    pages = [page("good.png", [near, cut]), page("untyped.png", [near, cut, *off]), page("large.png", off[:1])]
+    (folder / "pages.jsonl").write_text("".join(json.dumps(each) + "\n" for each in pages), "utf-8")
+    samples, said = imported(folder, capsys)
+    assert [sample.label for sample in samples] == ["printed", "printed"]
+    maps = [map_beside(folder.parent / "maps" / sample.path) for sample in samples]
+    assert maps[0].read_bytes() == maps[1].read_bytes()
+    with Image.open(maps[0]) as drawn_map:
+        assert drawn_map.getpixel((100, 110)) == (255, 0, 255)
+        assert drawn_map.getpixel((200, 110)) == (0, 0, 255)
+    assert "large: label '(no line has a class)' is none of" in said
+
+
 def test_an_import_goes_on_where_it_stopped(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A second run writes nothing twice; a page whose image is not there yet is written again with its map."""
     samples, _ = imported(folder, capsys)

@@ -6,7 +6,7 @@ DIR holds page images and `pages.jsonl` as `data_import_pages` reads it and `doc
 `core`, the polygon that their small letters fill, else it is derived from the ink; a page with `complete` false is
 unknown outside its boxes. Beside every image lies its map, `x.map.png`, at half the size: red where handwritten
 lines are, green where printed ones are, blue where that is known. The label of a page is the class that most of its
-lines' area is of; pages without a line that has a class are left out.
+lines' area is of; pages without a line that has a class are left out. Boxes count as far as they lie on their page.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import io
 import sys
 from collections import Counter
 from collections.abc import Generator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +43,13 @@ def page_row(folder: Path, page: dict[str, Any], task: Task) -> Row:
     """A page with its map; one that cannot be used has no map, and its file or label shows the importer why."""
     file = folder / page["file"]
     content = file.read_bytes() if file.is_file() else b""
-    label, places = main_label(page, task), b""
-    if label != NONE:
-        try:
-            content, places = draw_page(content, page, task)
-        except InputError:  # the importer reads the file as well, and says what is wrong with it
-            places = b""
+    image, places = None, b""
+    with suppress(InputError):  # the importer reads the file as well, and says what is wrong with it
+        image = read_image(content)
+        page = page | {"lines": on_page(page["lines"], image.size)}
+    label = main_label(page, task)
+    if image and label != NONE:
+        content, places = draw_page(image, page, task)
     document = f"{page['source']}/{page['document']}"
     split = SPLIT_NAMES.get(page.get("split", ""))
     return Row(Path(page["file"]).stem, label, content, split, page["source"], document, places=places)
@@ -63,9 +65,20 @@ def main_label(page: dict[str, Any], task: Task) -> str:
     return max(areas, key=areas.__getitem__, default=NONE)
 
 
-def draw_page(content: bytes, page: dict[str, Any], task: Task) -> tuple[bytes, bytes]:
-    """The files of the page in grey, at most 1600 pixels long, and of its map; raises InputError for a broken file."""
-    image = read_image(content).convert("L")
+def on_page(lines: list[dict[str, Any]], size: tuple[int, int]) -> list[dict[str, Any]]:
+    """The lines that are on a page of this size, their boxes as far as they lie on it."""
+    found = []
+    for line in lines:
+        left, top = (max(0, value) for value in line["bbox"][:2])
+        right, bottom = (min(value, edge) for value, edge in zip(line["bbox"][2:], size, strict=True))
+        if left < right and top < bottom:
+            found.append({**line, "bbox": [left, top, right, bottom]})
+    return found
+
+
+def draw_page(image: Image.Image, page: dict[str, Any], task: Task) -> tuple[bytes, bytes]:
+    """The files of the page in grey, at most 1600 pixels long, and of its map."""
+    image = image.convert("L")
     scale = min(1.0, SIDE / max(image.size))
     if scale < 1:
         size = max(1, round(image.width * scale)), max(1, round(image.height * scale))

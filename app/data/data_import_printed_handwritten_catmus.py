@@ -8,6 +8,7 @@ Needs the columns `im` and `writing_type`; uses `project`, `shelfmark`, `languag
 """
 
 import argparse
+import re
 import sys
 from collections.abc import Generator, Mapping
 from pathlib import Path
@@ -32,7 +33,7 @@ def read_rows(arguments: argparse.Namespace) -> Generator[Row]:
 def to_row(record: Mapping[str, Any], split: str, number: int) -> Row:
     """Translate one record; without a shelf mark every line is its own document."""
     source = record.get("project") or HUB
-    begin, end = record.get("not_before"), record.get("not_after")
+    begin, end = _year(record.get("not_before")), _year(record.get("not_after"))
     return Row(
         key=f"{split}-{number:06d}",
         label=record.get("writing_type") or "",
@@ -41,8 +42,14 @@ def to_row(record: Mapping[str, Any], split: str, number: int) -> Row:
         source=source,
         document=f"{source}/{record.get('shelfmark') or f'{split}-{number:06d}'}",
         language=record.get("language") or "",
-        years=f"{begin:04d}-{end:04d}" if begin is not None and end is not None else "",
+        years=f"{begin}-{end}" if begin and end else "",
     )
+
+
+def _year(value: object) -> str:
+    """A year in four digits, also of a float or a text; empty for what is none."""
+    found = re.fullmatch(r"([0-9]{1,4})(\.0*)?", str(value).strip())
+    return found[1].zfill(4) if found else ""
 
 
 def main(arguments: list[str] | None = None) -> int:

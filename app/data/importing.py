@@ -18,6 +18,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from PIL import Image
@@ -48,6 +49,13 @@ class Row:
     language: str = ""
     years: str = ""
     places: bytes = b""
+
+    @cached_property
+    def stem(self) -> str:
+        """The name of its file, less the suffix."""
+        # The digest in the name: another source imported under the same name never takes an old file for its own.
+        digest = hashlib.sha256(self.key.encode() + self.image + self.places).hexdigest()[:12]
+        return f"{re.sub(r'[^0-9A-Za-z_-]+', '_', self.key)[:80]}-{digest}"
 
 
 @dataclass(frozen=True)
@@ -94,12 +102,18 @@ def import_rows(
     selection = selection or Selection()
     present = {file.stem: file for file in directory.glob("*/*/*") if not file.name.startswith(".")}
     samples, left_out = [], []
+    stems: set[str] = set()
     for row in rows:
         split = row.split or split_of(row.document)
         if not selection.takes(row, split):
             continue
+        if row.stem in stems:
+            reason = f"it has the key and the image of an earlier row, {row.key!r}"
+            left_out.append(LeftOut(row.key, row.source, reason))
+            continue
         try:
             samples.append(_write_row(row, split, directory, task, present))
+            stems.add(row.stem)
         except (DataError, InputError) as error:
             left_out.append(LeftOut(row.key, row.source, str(error)))
     if not samples:
@@ -121,21 +135,18 @@ def _write_row(row: Row, split: str, directory: Path, task: Task, present: dict[
     if not row.image:
         message = "its image is missing or empty"
         raise DataError(message)
-    # The digest in the name: another source imported under the same name never takes an old file for its own.
-    digest = hashlib.sha256(row.key.encode() + row.image + row.places).hexdigest()[:12]
-    stem = f"{re.sub(r'[^0-9A-Za-z_-]+', '_', row.key)[:80]}-{digest}"
     folder = directory / split / folder_of(label)
-    file = present.get(stem)
+    file = present.get(row.stem)
     if file is None or file.parent.name != folder.name:
         content, suffix = _encoded(row.image)
-        file = folder / f"{stem}{suffix}"
+        file = folder / f"{row.stem}{suffix}"
         if row.places:  # before the image, which then stands for both
             _write_bytes(map_beside(file), row.places)
         _write_bytes(file, content)
-        present[stem] = file
+        present[row.stem] = file
     elif file.parent != folder:
         file = _move(file, folder)
-        present[stem] = file
+        present[row.stem] = file
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     path = file.relative_to(directory).as_posix()
     return Sample(path, label, split, row.source, row.document, row.language, row.years, digest)

@@ -11,13 +11,13 @@ from typing import Any
 
 from app.errors import DataError
 
-SPLIT_NAMES = {"train": "train", "validation": "validation", "valid": "validation", "dev": "validation", "test": "test"}
+SPLIT_NAMES = {"train": "train", **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"), "test": "test"}
 
 
 def find_split_files(source: Path) -> dict[str, list[str]]:
     """Find the parquet files of each split under *source*: `train*.parquet`, `data/train*.parquet`, `x-train.parquet`.
 
-    `valid`, `dev` and `validation` are one split; raises DataError when there is none at all.
+    `valid`, `val`, `dev` and `validation` are one split; raises DataError when there is none at all.
     """
     found: dict[str, list[str]] = {}
     for file in sorted([*source.glob("*.parquet"), *source.glob("data/*.parquet")]):
