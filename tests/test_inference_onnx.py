@@ -1,6 +1,12 @@
 """The command that answers without the service: table, JSON lines, folders, failures, exit codes."""
 
+import io
 import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -11,6 +17,8 @@ from app.tasks import DEFAULT, DOCUMENT_TYPE, OF_PLACES, PAGE_TEXT
 from app.webservice.text_routes import Character
 from tests.bundles import DARK, LIGHT, MIDDLE, make_bundle, picture
 from tests.pages import as_pdf, draw_page
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(name="bundle")
@@ -127,6 +135,85 @@ def test_options_that_would_do_nothing_are_refused(
     assert options[0] in capsys.readouterr().err.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "remedy"),
+    [
+        ("--max-pages", "0", "at least 1"),
+        ("--max-pages", "many", "at least 1"),
+        ("--show-steps", "steps", ".png"),
+        ("--show-steps", "absent/steps.png", "a folder that does not exist"),
+    ],
+)
+def test_values_that_make_no_sense_are_refused(
+    option: str, value: str, remedy: str, images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last line names the option and the value, and says what is taken."""
+    with pytest.raises(SystemExit):
+        main([str(images), option, value])
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert option in said
+    assert value in said
+    assert remedy in said
+
+
+def test_a_folder_without_images_is_named(bundle: Path, images: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is said instead of nothing, with exit code 1; other files are answered nevertheless."""
+    (images / "empty.png").mkdir()
+    assert main([str(images / "empty.png"), "--bundle", str(bundle)]) == 1
+    output = capsys.readouterr()
+    assert (output.out, output.err.count("\n")) == ("", 1)
+    assert f"no images were found in {images / 'empty.png'}" in output.err
+    assert main([str(images / "empty.png"), str(images / "a.png"), "--bundle", str(bundle)]) == 1
+    assert capsys.readouterr().out.startswith("handwritten")
+
+
+def test_only_files_of_a_folder_are_taken(bundle: Path, images: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder that is named like an image is none; a link that leads nowhere is reported, not passed over."""
+    (images / "folder.png").mkdir()
+    assert main([str(images), "--bundle", str(bundle)]) == 0
+    (images / "link.png").symlink_to("absent")
+    assert main([str(images), "--bundle", str(bundle)]) == 1
+    (error,) = (row for row in capsys.readouterr().out.splitlines() if row.startswith("ERROR"))
+    assert "link.png" in error
+
+
+def test_rarer_endings_are_found_in_folders(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Images of all formats that are read are found by any of the usual endings of their names."""
+    (tmp_path / "rare").mkdir()
+    for name, form in (("a.jpe", "JPEG"), ("b.jfif", "JPEG"), ("c.j2k", "JPEG2000"), ("d.pnm", "PPM")):
+        (tmp_path / "rare" / name).write_bytes(picture(DARK, fmt=form))
+    assert main([str(tmp_path / "rare"), "--bundle", str(bundle)]) == 0
+    assert [row.split()[0] for row in capsys.readouterr().out.splitlines()] == ["handwritten"] * 4
+
+
+def test_a_name_that_is_no_utf8_is_printed(bundle: Path, images: Path) -> None:
+    """Such a file has its row, in the table and as JSON, where the output takes whole characters only."""
+    file = images / os.fsdecode(b"caf\xe9.png")
+    file.write_bytes(picture(DARK))
+    said = []
+    for options in ([], ["--json"]):
+        with redirect_stdout(io.TextIOWrapper(io.BytesIO(), "utf-8", errors="strict")) as output:
+            assert main([str(file), "--bundle", str(bundle), *options]) == 0
+        output.seek(0)
+        said.append(output.read())
+    assert "caf\\udce9.png" in said[0]
+    assert json.loads(said[1])["file"] == str(file)
+
+
+def test_an_interruption_is_quiet(bundle: Path, images: Path) -> None:
+    """Ctrl+C while files are answered ends the command with 130 and one line."""
+    options = [*[str(images / "a.png")] * 5000, "--bundle", str(bundle)]
+    line = [sys.executable, "-u", "-m", "app.inference.inference_onnx", *options]
+    with subprocess.Popen(  # noqa: S603 - our own
+        line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=60)[1]
+    assert (process.returncode, said) == (130, "interrupted\n")
+
+
 def test_only_the_main_task_analyses_documents(
     images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -148,6 +235,19 @@ def test_the_steps_can_be_looked_at(bundle: Path, images: Path, tmp_path: Path) 
     assert main([str(images), "--bundle", str(bundle), "--show-steps", str(tmp_path / "steps.png")]) == 1
     with Image.open(tmp_path / "steps.png") as page:
         assert page.size == (CELL[0] * (2 + len(DOCUMENT_TYPE.image.steps)), CELL[1] * 3)
+
+
+def test_the_steps_may_lie_among_the_images(bundle: Path, images: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Their picture is not taken for one of the images; when it cannot be written, one line says so."""
+    steps = images / "steps.png"
+    for _ in range(2):
+        assert main([str(images), "--bundle", str(bundle), "--show-steps", str(steps)]) == 0
+        assert len(capsys.readouterr().out.splitlines()) == 3
+    steps.unlink()
+    steps.mkdir()
+    assert main([str(images), "--bundle", str(bundle), "--show-steps", str(steps)]) == 2
+    said = capsys.readouterr().err
+    assert (said.count("\n"), "steps.png cannot be written" in said) == (1, True)
 
 
 @pytest.fixture(name="note")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from app.tasks import PLACE
-from app.training.page_crops import SIDE, View, alter_page, cut, draw_view, middle_views
+from app.training.page_crops import CERTAIN, OTHER_WAYS, SIDE, View, alter_page, cut, draw_view, middle_views
 
 Pixels = np.ndarray
 
@@ -24,11 +24,12 @@ def test_a_map_stays_on_its_image(start: int) -> None:
     page, maps = barred()
     seen = 0
     for seed in range(start, start + 20):
-        grey, found = cut(page, maps, draw_view(maps, np.random.default_rng(seed)), beside=220)
+        view = draw_view(maps, np.random.default_rng(seed))
+        grey, found = cut(page, maps, view, beside=220)
         assert (grey.shape, found.shape) == ((SIDE, SIDE), (SIDE // PLACE, SIDE // PLACE, 3))
         places = grey.reshape(SIDE // PLACE, PLACE, SIDE // PLACE, PLACE).mean(axis=(1, 3))
         ink = np.clip((220 - places) / 200, 0, 1)
-        share = found[..., 0] / 255
+        share = found[..., 0] / 255 / CERTAIN[view.quarters]
         assert np.abs(ink - share).max() < 0.75
         if ink.sum() > 80:
             seen += 1
@@ -47,6 +48,19 @@ def test_a_seed_fixes_the_crop() -> None:
     altered = [alter_page(page, random, lambda: page) for random in (first, second, other)]
     np.testing.assert_array_equal(altered[0], altered[1])
     assert (altered[0] != altered[2]).any()
+
+
+def test_some_crops_lie_another_way_and_their_map_says_so() -> None:
+    """Crops on a side and on their heads come as often as they shall, and the map is less certain of their text."""
+    page, maps = barred()
+    views = [draw_view(maps, np.random.default_rng(seed)) for seed in range(1000)]
+    for quarters, share in OTHER_WAYS.items():
+        assert abs(sum(view.quarters == quarters for view in views) / 1000 - share) < 0.03
+    middle = (340.0, 420.0)
+    upright, other = (cut(page, maps, View(middle, turn=turn), beside=220)[1] for turn in (0, 180))
+    assert upright[..., 0].max() == 255
+    assert other[..., 0].max() == round(255 * CERTAIN[2])
+    assert (other[..., 2] == 255).all()
 
 
 def test_a_class_of_little_text_is_seen_as_often() -> None:

@@ -2,7 +2,7 @@
 
 import json
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -18,7 +18,7 @@ from app.errors import (
     TooManyPagesError,
     UnreadableImageError,
 )
-from app.pages import PageLimits, analyse, first_page, pages_of, prediction_of, recognise_anything
+from app.pages import Page, PageLimits, analyse, first_page, pages_of, prediction_of, recognise_anything
 from app.pages.alto import NAMESPACE as ALTO
 from app.pages.alto import to_alto
 from app.pages.analyse import PageLine, is_clear
@@ -290,6 +290,16 @@ def test_page_xml_has_every_line_with_its_production() -> None:
     assert root.find(f"{{{PAGE}}}Page").get("imageWidth") == "1000"
     first = page.lines[0].polygon[0]
     assert lines[0].find(f"{{{PAGE}}}Coords").get("points").startswith(f"{first[0]},{first[1]} ")
+
+
+@pytest.mark.parametrize("write", [lambda page, name: to_alto([page], LABELS, name), to_page_xml], ids=["alto", "page"])
+def test_odd_names_of_files_leave_the_xml_whole(write: Callable[[Page, str], bytes]) -> None:
+    """What XML does not allow, such as bytes that are no UTF-8, is replaced; what it writes in its own way is kept."""
+    page = analyse(draw_page(1), READERS)
+    root = ET.fromstring(write(page, "caf\udce9 \x0b\uffff <é>.png"))  # noqa: S314 - our own
+    mark = "\N{REPLACEMENT CHARACTER}"
+    names = [element.text or element.get("imageFilename") for element in root.iter()]
+    assert f"caf{mark} {mark}{mark} <é>.png" in names
 
 
 def test_overlays_colour_the_lines() -> None:

@@ -2,10 +2,12 @@
 
 Owns what is written: a row a page, overlays, ALTO files, copies sorted by class. The work is done in pieces of some
 pages of one file, whose rows are appended together, so that a second run with the same results goes on where it was.
-What belongs to a whole file is written before its last rows. `inference_onnx` is the command line.
+Pages that could not be read are tried again then. What belongs to a whole file is written before its last rows.
+`inference_onnx` is the command line.
 """
 
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -17,9 +19,10 @@ from PIL.Image import Image
 from tqdm import tqdm
 
 from app.errors import InputError, NoTextError, UnreadableImageError
+from app.inference.paths import names_for
 from app.inference.pool import in_processes
 from app.inference.recogniser import Recogniser
-from app.inference.results import Row, append, end_torn_row, names_for, rows_in
+from app.inference.results import Row, append, end_torn_row, keep, rows_in
 from app.pages import Page, PageLimits, Readers, count_pages, pages_of, recognise_anything
 from app.pages.alto import to_alto
 from app.pages.overlay import overlay
@@ -30,7 +33,7 @@ PIECE = 4  # pages of a long file that a process takes at a time, and loses when
 
 @dataclass(frozen=True)
 class Job:
-    """What to do with every file, by which two models; folders are not written where None."""
+    """What to do with every file, by which two models; the folders are there, or None where they are not wanted."""
 
     bundle: Path
     page_bundle: Path
@@ -61,14 +64,13 @@ class Answered:
 
 @dataclass
 class Unfinished:
-    """A file of which pages are missing: how many it has, and what there is of them."""
+    """A file of which pages are missing: how many it has, and what there is of them that need not be answered again."""
 
     file: Path
     name: str
     count: int
     rows: dict[int, Row] = field(default_factory=dict)
     pages: dict[int, Page] = field(default_factory=dict)
-    written: set[int] = field(default_factory=set)
 
     def pieces(self) -> Iterator[Piece]:
         """The pieces that hold a page that is missing."""
@@ -77,64 +79,86 @@ class Unfinished:
             if not self.rows.keys() >= set(pages):
                 yield Piece(self.file, self.name, pages)
 
+    def misses(self, number: int) -> bool:
+        """Whether this page is still to be answered."""
+        return number <= self.count and number not in self.rows
+
 
 def run(files: Sequence[Path], job: Job, processes: int) -> Counter[str]:
     """Answer for the pages that are not in the results yet; returns how many of all pages have each class."""
-    job.results.parent.mkdir(parents=True, exist_ok=True)
-    end_torn_row(job.results)
     counts = {file: count_pages(file, job.limits) for file in files}
     waiting = unfinished(counts, job)
+    keep(job.results, lambda row: not is_missing(row, waiting))
+    end_torn_row(job.results)
     total, missing = sum(counts.values()), sum(each.count - len(each.rows) for each in waiting.values())
+    if total > missing and (job.overlays or job.alto or job.copies):
+        remedy = f"should overlays, ALTO or copies of them be missing, delete {job.results} or name another --out"
+        sys.stderr.write(f"{total - missing} of {total} pages were answered before and are left out; {remedy}\n")
     pieces = (piece for each in list(waiting.values()) for piece in each.pieces())
     with (
         tqdm(total=total, initial=total - missing, unit=" pages", disable=None) as bar,
         closing(in_processes(partial(answer_piece, job=job), pieces, processes)) as found,
     ):
         for answered in found:
-            take(waiting, answered, job)
-            bar.update(len(answered.rows))
+            bar.update(take(waiting, answered, job))
     return Counter(class_of(row) for row in rows_in(job.results))
 
 
 def unfinished(counts: Mapping[Path, int], job: Job) -> dict[Path, Unfinished]:
-    """The files of which pages are not in the results, with the rows that are.
+    """The files of which pages are not in the results, or only with an error, with the rows that are.
 
     An ALTO file is of all pages, so where it is wanted a file that was begun is read from its first page again.
     """
     found = {str(file): Unfinished(file, name, counts[file]) for file, name in names_for(counts).items()}
     for row in rows_in(job.results):
-        if each := found.get(row["file"]):
-            each.rows[row["page"] or 1] = row
+        number = row["page"] or 1
+        if ERROR not in row and (each := found.get(row["file"])) and number <= each.count:
+            each.rows[number] = row
             if len(each.rows) == each.count:
                 del found[row["file"]]
-    for each in found.values():
-        each.written = set(each.rows)
-        if job.alto:
+    if job.alto:
+        for each in found.values():
             each.rows = {}
     return {each.file: each for each in found.values()}
 
 
-def take(waiting: dict[Path, Unfinished], answered: Answered, job: Job) -> None:
-    """Write what was answered; with the last piece of a file first what belongs to the whole file."""
+def is_missing(row: Row, waiting: Mapping[Path, Unfinished]) -> bool:
+    """Whether the page of a row is answered again, so that the row must go."""
+    each = waiting.get(Path(row["file"]))
+    return each is not None and each.misses(row["page"] or 1)
+
+
+def take(waiting: dict[Path, Unfinished], answered: Answered, job: Job) -> int:
+    """Write what was answered, with the last piece first what belongs to the whole file; returns how many rows."""
     each = waiting[answered.piece.file]
-    each.rows |= answered.rows
+    rows = {number: row for number, row in answered.rows.items() if each.misses(number)}
+    each.rows |= rows
     each.pages |= answered.pages
-    if len(each.rows) == each.count:
-        finish(waiting.pop(each.file), job)
-    append(job.results, [row for number, row in answered.rows.items() if number not in each.written])
+    if len(each.rows) == each.count and (failure := finish(waiting.pop(each.file), job)):
+        rows[max(rows)].setdefault(ERROR, failure)
+    append(job.results, rows.values())
+    return len(rows)
 
 
-def finish(whole: Unfinished, job: Job) -> None:
-    """Write what belongs to a whole file: ALTO and a copy in the folder of its class."""
+def finish(whole: Unfinished, job: Job) -> str | None:
+    """Write what belongs to a whole file: ALTO and a copy in the folder of its class; returns why there is no copy."""
     if job.alto and any(page.lines for page in whole.pages.values()):
-        job.alto.mkdir(parents=True, exist_ok=True)
         pages = [whole.pages[number] for number in sorted(whole.pages)]
         content = to_alto(pages, recogniser_of(job.bundle).description.labels, whole.file.name)
         (job.alto / f"{whole.name}.xml").write_bytes(content)
-    if job.copies and whole.file.is_file():
-        target = job.copies / folder_of(whole.rows.values())
-        target.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(whole.file, target / f"{whole.name}{whole.file.suffix}")
+    return copy(whole, job.copies) if job.copies else None
+
+
+def copy(whole: Unfinished, copies: Path) -> str | None:
+    """Copy a file into the folder of its class; returns what went wrong, which must not end the run for all others."""
+    target = copies / folder_of(whole.rows.values())
+    try:
+        if whole.file.is_file():
+            target.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(whole.file, target / whole.name)
+    except OSError as error:
+        return f"the file could not be copied: {error}; mend that and start the same command again"
+    return None
 
 
 def answer_piece(piece: Piece, job: Job) -> Answered:
@@ -204,7 +228,6 @@ def answer_page(image: Image, readers: Readers) -> tuple[Row, Page | None]:
 def draw(image: Image, page: Page, labels: Sequence[str], job: Job, name: str) -> None:
     """Write the overlay of a page if overlays are wanted."""
     if job.overlays:
-        job.overlays.mkdir(parents=True, exist_ok=True)
         overlay(image, page, labels).save(job.overlays / name, compress_level=3)
 
 

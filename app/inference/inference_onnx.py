@@ -11,7 +11,8 @@ draws what the network sees, and how it comes to that. `--text` reads hand-print
 
 With `--out`, documents are analysed page by page: images, TIFF and PDF files. The results are a table (`.csv`, or
 `.parquet` where pyarrow is installed) or one JSON object a line (`.jsonl`); `--copy-to` sorts the files into folders by
-their class. An interrupted run goes on where it was when it is started again.
+their class. An interrupted run goes on where it was when it is started again. What lies where the command itself writes
+is left out of the folders that are searched.
 """
 
 import argparse
@@ -19,10 +20,9 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +32,19 @@ from tqdm import tqdm
 from app.config import read_settings
 from app.errors import BundleError, InputError
 from app.inference.documents import ERROR, MIXED, Job, readers_of, run
+from app.inference.options import read_options
+from app.inference.paths import SUFFIXES, find_files, make_room
 from app.inference.recogniser import Recogniser
-from app.inference.results import write_table
+from app.inference.results import ODD_NAMES, write_table
 from app.pages import Page, PageLimits, first_page, recognise_anything
 from app.preprocess import read_image, trace
-from app.tasks import DEFAULT, OF_PLACES, OF_SIGNS, TASKS, Prediction
+from app.tasks import DEFAULT, OF_PLACES, OF_SIGNS, Prediction
 from app.text import ReadSign, Text, box_around, read_text
 
 Read = Callable[[bytes], tuple[Prediction | Text, Page | None]]
 MOST_SHOWN, CELL, GAP = 50, (260, 132), 4  # of the picture of the steps: files, pixels of a cell and between cells
-SUFFIXES = frozenset(
-    {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".jp2", ".pgm", ".ppm", ".pbm"}
-)
+PDF = frozenset({".pdf"})
+INTERRUPTED = 130  # the exit code that shells give what Ctrl+C ended
 
 
 @dataclass(frozen=True)
@@ -58,96 +59,92 @@ class Result:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Answer for the files named on the command line; returns 0, 1 when a file failed, 2 without a bundle."""
-    options = read_arguments(arguments)
-    settings = read_settings()
-    bundle = options.bundle or settings.embedded / (OF_SIGNS if options.text else options.task)
-    limits = PageLimits(options.max_pages, settings.max_pixels)
+    """Answer for the files named on the command line; returns 0, 1 when a file failed, 2 without a bundle.
+
+    It is 2, too, when something cannot be written, and 130 when it is interrupted.
+    """
+    options = read_options(arguments, __doc__)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors=ODD_NAMES)
     try:
-        recogniser = Recogniser.load(bundle, settings.inference_threads)
-        recogniser.check_probes(bundle)  # warms up too, so that the first image's milliseconds are like the others'
-        main_task = recogniser.description.task == DEFAULT
-        if options.out and main_task:
-            return answer_documents(options, bundle, limits)
-        read = reading(recogniser, options, limits)
+        return answer_all(options)
     except (BundleError, InputError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return INTERRUPTED
+
+
+def answer_all(options: argparse.Namespace) -> int:
+    """Answer for the files that the options name; returns 0, or 1 when a file failed or a folder held none."""
+    settings = read_settings()
+    bundle = options.bundle or settings.embedded / (OF_SIGNS if options.text else options.task)
+    limits = PageLimits(options.max_pages, settings.max_pixels)
+    recogniser = Recogniser.load(bundle, settings.inference_threads)
+    recogniser.check_probes(bundle)  # warms up too, so that the first image's milliseconds are like the others'
+    main_task = recogniser.description.task == DEFAULT
+    if options.out and not main_task:
+        message = f"--out analyses pages, which is for {DEFAULT}, not {recogniser.description.task}; leave it out"
+        raise InputError(message)
+    written = (options.overlay, options.alto, options.copy_to, options.show_steps)
+    files, empty = find_files(options.paths, SUFFIXES | PDF if main_task else SUFFIXES, written)
+    for folder in empty:
+        sys.stderr.write(f"no images were found in {folder}, leaving out what this command writes; name another\n")
+    if not files:
+        return 1
     if options.out:
-        sys.stderr.write(
-            f"--out analyses pages, which is for {DEFAULT}, not {recogniser.description.task}; leave it out\n"
-        )
-        return 2
-    files = list(find_files(options.paths, SUFFIXES | {".pdf"} if main_task else SUFFIXES))
+        failed = answer_documents(options, files, bundle, limits)
+    else:
+        failed = answer_images(options, files, recogniser, limits)
+    return failed or int(bool(empty))
+
+
+def answer_images(
+    options: argparse.Namespace, files: Sequence[Path], recogniser: Recogniser, limits: PageLimits
+) -> int:
+    """Print the answer for each file, and draw the steps if wanted; returns 0, 1 when a file failed."""
     show = as_json if options.json else as_row
     failed = 0
-    for result in answer(read, files):
+    for result in answer(reading(recogniser, options, limits), files):
         failed += result.answer is None
         with tqdm.external_write_mode():
             sys.stdout.write(show(result) + "\n")
     if options.show_steps:
-        draw_steps(recogniser, files, limits).save(options.show_steps)
+        try:
+            draw_steps(recogniser, files, limits).save(options.show_steps)
+        except OSError as error:
+            message = f"{options.show_steps} cannot be written: {error}; name another file with --show-steps"
+            raise InputError(message) from error
     if failed:
         sys.stderr.write(f"{failed} of {len(files)} files could not be answered\n")
     return 1 if failed else 0
 
 
-def read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """The options of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("paths", nargs="+", type=Path, metavar="FILE|FOLDER", help="images, or folders of images")
-    parser.add_argument("--task", default=DEFAULT, choices=TASKS, help="whose shipped bundle answers")
-    parser.add_argument("--bundle", type=Path, metavar="DIR", help="answer with the bundle in this folder instead")
-    parser.add_argument("--show-steps", type=Path, metavar="PNG", help="draw what preprocessing makes of each image")
-    parser.add_argument("--text", action="store_true", help="read text sign by sign; letters must not hang together")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="analyse pages; results as .csv, .jsonl or .parquet")
-    parser.add_argument("--overlay", type=Path, metavar="DIR", help="with --out: pages with their lines coloured")
-    parser.add_argument("--alto", type=Path, metavar="DIR", help="with --out: an ALTO file for each document")
-    parser.add_argument("--copy-to", type=Path, metavar="DIR", help="with --out: copies in a folder for each class")
-    parser.add_argument("--processes", type=int, default=1, help="with --out: how many at once (default: 1)")
-    parser.add_argument("--max-pages", type=int, default=10_000, help="with --out: of one file (default: 10000)")
-    options = parser.parse_args(arguments)
-    if options.text and (options.out or options.show_steps):
-        parser.error("--text is for single images, without --out and --show-steps; add --json for boxes")
-    if options.out and (options.show_steps or options.json):
-        parser.error("--show-steps and --json are for single images, without --out, whose .jsonl is JSON as well")
-    if options.text and (options.task != DEFAULT or options.bundle):
-        parser.error(f"--text reads with the bundle of {OF_SIGNS} that ships, without --task and --bundle")
-    if not options.out and (options.overlay or options.alto or options.copy_to):
-        parser.error("--overlay, --alto and --copy-to need --out, a file for the results")
-    if options.out and options.out.suffix not in {".csv", ".jsonl", ".parquet"}:
-        parser.error(f"--out {options.out} must end in .csv, .jsonl or .parquet")
-    if options.out and options.out.suffix == ".parquet" and find_spec("pyarrow") is None:
-        parser.error("a .parquet file needs pyarrow, which `./run_tests.sh` sets up; or name a .csv file")
-    return options
+def answer_documents(options: argparse.Namespace, files: Iterable[Path], bundle: Path, limits: PageLimits) -> int:
+    """Analyse documents into the files that `--out` and its companions name; returns 0, 1 when a file failed.
 
-
-def answer_documents(options: argparse.Namespace, bundle: Path, limits: PageLimits) -> int:
-    """Analyse documents into the files that `--out` and its companions name; returns 0, 1 when a file failed."""
+    It is 2 when something could not be written.
+    """
     results = options.out.with_suffix(".jsonl")
     page_bundle = read_settings().embedded / OF_PLACES
     job = Job(bundle, page_bundle, limits, results, options.overlay, options.alto, options.copy_to)
-    files = list(dict.fromkeys(find_files(options.paths, SUFFIXES | {".pdf"})))
+    make_room({options.out, results}, (job.overlays, job.alto, job.copies))
+    once = list(dict.fromkeys(files))
+    on = f"the same command goes on with what is not in {results} yet"
     try:
-        counts = run(files, job, max(1, options.processes))
+        counts = run(once, job, max(1, options.processes))
+        if options.out != results:
+            write_table(results, options.out)
     except KeyboardInterrupt:
-        sys.stderr.write(f"interrupted; the same command goes on with what is not in {results} yet\n")
-        return 130
-    if options.out != results:
-        write_table(results, options.out)
+        sys.stderr.write(f"interrupted; {on}\n")
+        return INTERRUPTED
+    except OSError as error:
+        sys.stderr.write(f"{error}; mend that, then {on}\n")
+        return 2
     summary = ", ".join(f"{count} {name}" for name, count in counts.most_common())
-    sys.stderr.write(f"{len(files)} files, pages by class: {summary}; see {options.out}\n")
+    sys.stderr.write(f"{len(once)} files, pages by class: {summary}; see {options.out}\n")
     return 1 if counts[ERROR] else 0
-
-
-def find_files(paths: Iterable[Path], suffixes: AbstractSet[str]) -> Iterator[Path]:
-    """The files named, and those with a known suffix in the folders named; a file that is absent fails later."""
-    for path in paths:
-        if path.is_dir():
-            yield from sorted(found for found in path.rglob("*") if found.suffix.lower() in suffixes)
-        else:
-            yield path
 
 
 def reading(recogniser: Recogniser, options: argparse.Namespace, limits: PageLimits) -> Read:

@@ -1,36 +1,62 @@
 """The rows that documents are answered with: appended as JSON lines while a run goes on, written as a table at its end.
 
 Rows that belong together are appended in one write, so that an interrupted run leaves whole ones; a row that a crash
-cut short is passed over. Knows nothing of what the rows say but their `file` and `page`. Also names what is written
-beside them.
+cut short is passed over. Knows nothing of what the rows say but their `file` and `page`.
 """
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from app.errors import InputError
 
 Row = dict[str, Any]
 ODD_NAMES = "backslashreplace"  # names of files may hold bytes that are no UTF-8; JSON reads them back from this
 
 
 def rows_in(results: Path) -> Iterator[Row]:
-    """The whole rows of the results, in the order in which they were written; none where there is no such file."""
+    """The whole rows of the results, in the order in which they were written; none where there is no such file.
+
+    Raises InputError for a file that holds something else.
+    """
     if results.is_file():
-        with results.open(encoding="utf-8") as lines:
+        with results.open(encoding="utf-8", errors="replace") as lines:  # a crash may cut through a character, too
             for line in lines:
                 with suppress(json.JSONDecodeError):
-                    yield json.loads(line)
+                    row: Row = json.loads(line)
+                    if not is_row(row):
+                        message = f"{results} holds what is no row of results; put it elsewhere, or name another --out"
+                        raise InputError(message)
+                    yield row
 
 
-def append(results: Path, rows: Sequence[Row]) -> None:
+def is_row(found: object) -> bool:
+    """Whether a line of JSON is what is appended here: a page's class or what is wrong with it."""
+    match found:
+        case {"file": str(), "page": int() | None, **about}:
+            return not about.keys().isdisjoint({"predicted_class", "error"})
+    return False
+
+
+def append(results: Path, rows: Iterable[Row]) -> None:
     """Add rows to the results."""
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     with results.open("a", encoding="utf-8", errors=ODD_NAMES) as file:
         file.write(text)
+
+
+def keep(results: Path, is_kept: Callable[[Row], bool]) -> None:
+    """Take rows out of the results; a crash meanwhile leaves all of them in, or none."""
+    if all(map(is_kept, rows_in(results))):
+        return
+    fewer = results.with_name(f"{results.name}.new")
+    fewer.unlink(missing_ok=True)
+    append(fewer, filter(is_kept, rows_in(results)))
+    fewer.replace(results)
 
 
 def end_torn_row(results: Path) -> None:
@@ -59,18 +85,3 @@ def write_table(results: Path, table: Path) -> None:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(rows)
-
-
-def names_for(files: Iterable[Path]) -> dict[Path, str]:
-    """A name for what is written for each file: its path without its suffix, or with it where another has that name."""
-    names: dict[Path, str] = {}
-    taken: set[str] = set()
-    for file in files:
-        name = "_".join(part for part in file.with_suffix("").parts if part not in {file.anchor, ".", ".."})
-        if name in taken:
-            name += file.suffix.replace(".", "_")
-        while name in taken:
-            name += "_"
-        names[file] = name
-        taken.add(name)
-    return names

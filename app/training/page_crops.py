@@ -22,6 +22,8 @@ SIDE = 512  # pixels of a crop
 BLANK = (0, 0, 255)  # on a map: beside the page is no line, that is known
 SCALES = (0.55, 1.7)
 ON_TEXT, TEXT = 0.85, 100  # of the crops have a place with text near their middle, so much of 255 of it
+OTHER_WAYS = {1: 0.05, 2: 0.12, 3: 0.05}  # of the crops lie on a side or stand on their heads, by quarters of a turn
+CERTAIN = (1.0, 0.3, 0.7, 0.3)  # how certain the map shall be of text by quarters: it tells which way up a page is
 SOFTENED = 0.8  # at smaller scales, pixels between those that are taken would be lost
 
 
@@ -40,6 +42,11 @@ class View:
         turned = np.array([[across * cos(angle), down * sin(angle)], [-across * sin(angle), down * cos(angle)]])
         return np.column_stack([turned, SIDE / 2 - turned @ self.middle])
 
+    @property
+    def quarters(self) -> int:
+        """The quarters of a turn, 0 to 3."""
+        return round(self.turn / 90) % 4
+
 
 def draw_view(maps: Pixels, random: Generator) -> View:
     """Any view of a page, of text more often than not; a class of little text on it is as often in the middle."""
@@ -52,7 +59,9 @@ def draw_view(maps: Pixels, random: Generator) -> View:
         chosen = int(random.integers(rows.size))
         across, down = random.normal(0, 150, 2)
         middle = PLACE * columns[chosen] + across, PLACE * rows[chosen] + down
-    return View(middle, (scale * float(np.exp(random.normal(0, 0.06))), scale), random.normal(0, 1.2))
+    upright = 1 - sum(OTHER_WAYS.values())
+    quarters = int(random.choice(len(CERTAIN), p=[upright, *OTHER_WAYS.values()]))
+    return View(middle, (scale * float(np.exp(random.normal(0, 0.06))), scale), 90 * quarters + random.normal(0, 1.2))
 
 
 def middle_views(shape: tuple[int, int]) -> list[View]:
@@ -63,7 +72,10 @@ def middle_views(shape: tuple[int, int]) -> list[View]:
 
 
 def cut(page: Pixels, maps: Pixels, view: View, beside: int) -> tuple[Pixels, Pixels]:
-    """The crop of a page, of shape (512, 512), and of its map, (256, 256, 3); *beside* the page is one grey value."""
+    """The crop of a page, of shape (512, 512), and of its map, (256, 256, 3); *beside* the page is one grey value.
+
+    The map is as certain of text as it shall be of a crop that lies so.
+    """
     if view.scales[1] < SOFTENED:
         page = np.asarray(cv2.GaussianBlur(page, (0, 0), 0.4 / view.scales[1]), np.uint8)
     grey = cv2.warpAffine(page, view.matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderValue=beside)
@@ -71,8 +83,9 @@ def cut(page: Pixels, maps: Pixels, view: View, beside: int) -> tuple[Pixels, Pi
     coarse = view.matrix.copy()
     coarse[:, 2] = (view.matrix @ [*centre, 1] - centre) / PLACE
     size = (SIDE // PLACE,) * 2
-    seen = cv2.warpAffine(maps, coarse, size, flags=cv2.INTER_LINEAR, borderValue=BLANK)
-    return np.asarray(grey, np.uint8), np.asarray(seen, np.uint8)
+    seen = cv2.warpAffine(maps, coarse, size, flags=cv2.INTER_LINEAR, borderValue=BLANK).astype(np.float32)
+    seen[..., :-1] *= CERTAIN[view.quarters]
+    return np.asarray(grey, np.uint8), seen.round().astype(np.uint8)
 
 
 def alter_page(pixels: Pixels, random: Generator, _other: Callable[[], Pixels]) -> Pixels:

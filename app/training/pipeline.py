@@ -70,7 +70,7 @@ def run_pipeline(options: Options, settings: Settings | None = None, resume: str
         export_network(network, spec, compared, bundle / "model.onnx", any_size=task.places)
         draft_bundle(bundle, task, spec, describe_origin(tags, run, network))
         calibrate(bundle, splits.validation, task.strange_share)
-        if options.quantise == "auto" and quantise(bundle, splits.train, splits.validation):
+        if options.quantise == "auto" and quantise(bundle, splits.train, splits.validation, places=task.places):
             calibrate(bundle, splits.validation, task.strange_share)  # the bundle has another model now
         judgement = judge(bundle, splits, options.judged, task)
         write_card(bundle, judgement, options.model_dump(mode="json", exclude_none=True))

@@ -2,6 +2,7 @@
 
 The 8-bit model ships when accuracy on validation falls by at most 0.1 point, the calibration error rises by at most
 0.002, and the network is at least 1.3 times as fast on this machine. What was measured stands in the bundle's figures.
+Of a task that says where on a page labels are, accuracy is that of the map.
 
 Weights have 7 bits, by channel: with 8, processors without VNNI add up past the end of their 16-bit numbers, so a model
 would answer otherwise there than here. The first convolution (of the first network, where two stand side by side) and
@@ -20,8 +21,9 @@ import onnx
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
+from tqdm import tqdm
 
-from app.evaluate import evaluate
+from app.evaluate import evaluate, metrics
 from app.inference.bundle import MODEL, read_description, sha256_of, write_description
 from app.inference.recogniser import BATCH, Recogniser, open_session
 from app.preprocess import ImageSpec, to_batch
@@ -33,6 +35,7 @@ from app.training.judge import pick
 CALIBRATED = 512  # training images whose activations set the ranges
 COMPARED = 2000  # validation images
 TIMED = 60
+HALF = 127  # of 255 on a map
 ACCURACY_LOSS = 0.001
 ECE_GAIN = 0.002
 SPEED_UP = 1.3
@@ -55,10 +58,11 @@ class _Batches(CalibrationDataReader):  # type: ignore[misc] # onnxruntime ships
         return next(self._batches, None)
 
 
-def quantise(bundle: Path, training: Sequence[Item], validation: Sequence[Item]) -> bool:
+def quantise(bundle: Path, training: Sequence[Item], validation: Sequence[Item], *, places: bool = False) -> bool:
     """Put the better of both models into the calibrated *bundle*, and the figures of both; tells if the 8-bit one won.
 
-    A network without convolutions is left as it is, without figures. A bundle that now has another model wants to be
+    With *places*, what counts is where labels are on whole pages. A network without convolutions is left as it is,
+    without figures. A bundle that now has another model wants to be
     calibrated anew.
     """
     before = read_description(bundle)
@@ -68,7 +72,7 @@ def quantise(bundle: Path, training: Sequence[Item], validation: Sequence[Item])
             return False
         smaller = before.model_copy(update={"sha256": sha256_of(other / MODEL), "precision": "int8"})
         write_description(other, smaller)
-        figures = before.figures | compare(bundle, other, pick(validation, COMPARED))
+        figures = before.figures | compare(bundle, other, pick(validation, COMPARED), places=places)
         better = is_better(figures)
         if better:
             copy(other / MODEL, bundle / MODEL)
@@ -100,17 +104,36 @@ def write_int8(source: Path, target: Path, images: Sequence[Item], spec: ImageSp
     return bool(convolutions)
 
 
-def compare(bundle: Path, other: Path, validation: Sequence[Item]) -> dict[str, float]:
+def compare(bundle: Path, other: Path, validation: Sequence[Item], *, places: bool = False) -> dict[str, float]:
     """Accuracy and calibration of both bundles on validation, under the same temperature, and how they run."""
-    cases = [item.case() for item in validation]
     figures: dict[str, float] = {}
     recognisers = {"fp32": Recogniser.load(bundle, threads=1), "int8": Recogniser.load(other, threads=1)}
     for name, recogniser in recognisers.items():
-        report = evaluate(recogniser.predict, cases, recogniser.description.labels, progress=f"compare, {name}")
-        figures |= {f"{name}_accuracy": report.accuracy, f"{name}_ece": report.ece}
+        accuracy, ece = (on_places if places else on_images)(recogniser, validation, f"compare, {name}")
+        figures |= {f"{name}_accuracy": accuracy, f"{name}_ece": ece}
     spec = read_description(bundle).image
-    batches = [to_batch([case.read()], spec) for case in cases[:TIMED]]
+    batches = [to_batch([item.read()], spec) for item in validation[:TIMED]]
     return figures | {"int8_speed_up": speed_up(bundle / MODEL, other / MODEL, batches)}
+
+
+def on_images(recogniser: Recogniser, items: Sequence[Item], progress: str) -> tuple[float, float]:
+    """Accuracy and calibration error of the answers for whole images."""
+    cases = [item.case() for item in items]
+    report = evaluate(recogniser.predict, cases, recogniser.description.labels, progress=progress)
+    return report.accuracy, report.ece
+
+
+def on_places(recogniser: Recogniser, items: Sequence[Item], progress: str) -> tuple[float, float]:
+    """The same of the map: for every label and every place of which it is known, whether the label is there."""
+    confidences, right = [], []
+    for item in tqdm(items, desc=progress, unit="page", mininterval=2):
+        page, maps = item.read_places()
+        known, there = maps[..., -1] > HALF, np.moveaxis(maps[..., :-1] > HALF, -1, 0)
+        found = recogniser.places(page)
+        right.append(((found > 0.5) == there)[:, known].ravel())  # noqa: PLR2004 - even
+        confidences.append(np.maximum(found, 1 - found)[:, known].ravel())
+    hits = np.concatenate(right)
+    return float(hits.mean()), metrics.expected_calibration_error(hits, np.concatenate(confidences))
 
 
 def speed_up(slow: Path, fast: Path, batches: Sequence[NDArray[np.float32]]) -> float:
