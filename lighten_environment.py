@@ -35,6 +35,7 @@ PARTS = {
     "onnxruntime/transformers": "converts models",
     "numpy/distutils": "builds packages",
     "numpy/f2py": "builds packages",
+    "numpy/random": "nothing in a service draws by chance",
     "sqlalchemy/testing": "tests of programs that use it",
     "**/tests": "tests of the packages themselves",
     "**/*.a": "for compilers, as are the next four",
