@@ -1,12 +1,11 @@
 """Writes a page as ALTO 4: every line is a TextLine with the writing type as a tag, so that other tools take it."""
 
-import re
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
 from app.pages.analyse import Page, PageLine
+from app.pages.file_name import as_text
 
-NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # names of files may hold such characters
 NAMESPACE = "http://www.loc.gov/standards/alto/ns-v4#"
 SCHEMA = "http://www.loc.gov/alto/v4/alto-4-4.xsd"
 INSTANCE = "http://www.w3.org/2001/XMLSchema-instance"
@@ -25,8 +24,7 @@ def to_alto(pages: Sequence[Page], labels: Sequence[str], file_name: str) -> byt
     )
     description = ET.SubElement(root, "Description")
     ET.SubElement(description, "MeasurementUnit").text = "pixel"
-    name = ET.SubElement(ET.SubElement(description, "sourceImageInformation"), "fileName")
-    name.text = NOT_XML.sub("\N{REPLACEMENT CHARACTER}", file_name)
+    ET.SubElement(ET.SubElement(description, "sourceImageInformation"), "fileName").text = as_text(file_name)
     tags = ET.SubElement(root, "Tags")
     for label in labels:
         ET.SubElement(tags, "OtherTag", {"ID": f"type_{label}", "TYPE": "writing", "LABEL": label})

@@ -1,12 +1,11 @@
 """Writes a page as PAGE XML 2019: every line is a TextLine whose `production` is handwritten or printed."""
 
-import re
 from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
 
 from app.pages.analyse import Page, PageLine
+from app.pages.file_name import as_text
 
-NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # names of files may hold such characters
 NAMESPACE = "http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15"
 PRODUCTIONS = {"handwritten": "handwritten-cursive", "printed": "printed", "typewritten": "typewritten"}
 
@@ -16,11 +15,10 @@ def to_page_xml(page: Page, file_name: str) -> bytes:
     root = ET.Element("PcGts", {"xmlns": NAMESPACE})
     metadata = ET.SubElement(root, "Metadata")
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    for tag, text in (("Creator", "PenPress"), ("Created", now), ("LastChange", now)):
-        ET.SubElement(metadata, tag).text = text
+    for name, text in (("Creator", "PenPress"), ("Created", now), ("LastChange", now)):
+        ET.SubElement(metadata, name).text = text
     size = {"imageWidth": str(page.width), "imageHeight": str(page.height)}
-    name = NOT_XML.sub("\N{REPLACEMENT CHARACTER}", file_name)
-    element = ET.SubElement(root, "Page", {"imageFilename": name, **size})
+    element = ET.SubElement(root, "Page", {"imageFilename": as_text(file_name), **size})
     if page.lines:
         add_lines(element, page)
     return bytes(ET.tostring(root, "utf-8", xml_declaration=True))
