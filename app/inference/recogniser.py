@@ -81,7 +81,8 @@ class Recogniser:
 
     def look(self, batch: Pixels) -> Logits:
         """The logits of network inputs, shapes (n, channels, height, width) and (n, labels), as they are: no views."""
-        return np.asarray(self._session.run(self._outputs[:1], {self._input: batch}, self._options())[0], np.float32)
+        logits = self._session.run(self._outputs[:1], {self._input: batch}, self._options())[0]
+        return np.asarray(logits[:, : len(self.description.labels)], np.float32)
 
     def maps(self, image: Image) -> Logits:
         """The evidence for every label, place by place, of shape (labels, rows, columns), in logits.

@@ -22,7 +22,7 @@ from app.training.augment import RECIPES
 from app.training.page_crops import SIDE, Pixels, cut, draw_view, middle_views
 
 EVEN = 0.5  # of the crops that reach over the page have its paper beside it
-MIDDLES = 4  # crops of a page
+MIDDLES = 8  # crops of a page
 NONE = -1  # stands for the label of an image that is none of the labels
 Pair = tuple[torch.Tensor, int] | tuple[torch.Tensor, torch.Tensor]
 

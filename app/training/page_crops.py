@@ -22,8 +22,9 @@ SIDE = 512  # pixels of a crop
 BLANK = (0, 0, 255)  # on a map: beside the page is no line, that is known
 SCALES = (0.55, 1.7)
 ON_TEXT, TEXT = 0.85, 100  # of the crops have a place with text near their middle, so much of 255 of it
-OTHER_WAYS = {1: 0.05, 2: 0.12, 3: 0.05}  # of the crops lie on a side or stand on their heads, by quarters of a turn
-CERTAIN = (1.0, 0.3, 0.7, 0.3)  # how certain the map shall be of text by quarters: it tells which way up a page is
+OTHER_WAYS = {1: 0.05, 2: 0.25, 3: 0.05}  # of the crops lie on a side or stand on their heads, by quarters of a turn
+CERTAIN = (1.0, 0.3, 1.0, 0.3)  # how certain the map shall be of text by quarters: it tells whether a page lies down
+ON_ITS_HEAD = 2  # quarters
 SOFTENED = 0.8  # at smaller scales, pixels between those that are taken would be lost
 
 
@@ -65,16 +66,18 @@ def draw_view(maps: Pixels, random: Generator) -> View:
 
 
 def middle_views(shape: tuple[int, int]) -> list[View]:
-    """Four unaltered views that meet in the middle of a page of *shape* (height, width)."""
+    """Four unaltered views that meet in the middle of a page of *shape* (height, width), and the same on their heads."""
     row, column = (PLACE * round(length / 2 / PLACE) for length in shape)
     half = SIDE / 2
-    return [View((column + x, row + y)) for y in (-half, half) for x in (-half, half)]
+    middles = [(column + x, row + y) for y in (-half, half) for x in (-half, half)]
+    return [View(middle, turn=turn) for turn in (0.0, 180.0) for middle in middles]
 
 
 def cut(page: Pixels, maps: Pixels, view: View, beside: int) -> tuple[Pixels, Pixels]:
-    """The crop of a page, of shape (512, 512), and of its map, (256, 256, 3); *beside* the page is one grey value.
+    """The crop of a page, of shape (512, 512), and of its map, (256, 256, 4); *beside* the page is one grey value.
 
-    The map is as certain of text as it shall be of a crop that lies so.
+    The map is as certain of text as it shall be of a crop that lies so; before the plane of what is known it has one
+    more, for text that stands on its head.
     """
     if view.scales[1] < SOFTENED:
         page = np.asarray(cv2.GaussianBlur(page, (0, 0), 0.4 / view.scales[1]), np.uint8)
@@ -84,8 +87,9 @@ def cut(page: Pixels, maps: Pixels, view: View, beside: int) -> tuple[Pixels, Pi
     coarse[:, 2] = (view.matrix @ [*centre, 1] - centre) / PLACE
     size = (SIDE // PLACE,) * 2
     seen = cv2.warpAffine(maps, coarse, size, flags=cv2.INTER_LINEAR, borderValue=BLANK).astype(np.float32)
-    seen[..., :-1] *= CERTAIN[view.quarters]
-    return np.asarray(grey, np.uint8), seen.round().astype(np.uint8)
+    text, known = seen[..., :-1] * CERTAIN[view.quarters], seen[..., -1:]
+    upside_down = text.max(axis=-1, keepdims=True) * (view.quarters == ON_ITS_HEAD)
+    return np.asarray(grey, np.uint8), np.dstack([text, upside_down, known]).round().astype(np.uint8)
 
 
 def alter_page(pixels: Pixels, random: Generator, _other: Callable[[], Pixels]) -> Pixels:

@@ -27,7 +27,10 @@ def page_map(spec: ImageSpec) -> nn.Module:
 
 
 class PageFeatures(nn.Module):
-    """Features of shape (n, 16, height / 2, width / 2) of images of shape (n, channels, height, width)."""
+    """Features of shape (n, 17, height / 2, width / 2) of images of shape (n, channels, height, width).
+
+    The last is for which way up text stands, told by what is seen of it at an eighth of the size.
+    """
 
     def __init__(self, channels: int, widths: Sequence[int] = WIDTHS) -> None:
         """Five levels down, each at half the size of the one before, and four up again."""
@@ -46,6 +49,7 @@ class PageFeatures(nn.Module):
         self.up_second = Up(third, second)
         self.up_first = Up(second, first)
         self.up_stem = Up(first, stem, apart(stem))
+        self.way_up = nn.Sequential(block(second, second), nn.Conv2d(second, 1, 1))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Down, and up again beside the levels of the way down."""
@@ -53,9 +57,10 @@ class PageFeatures(nn.Module):
         first = self.first(self.stem[1](fine))
         second = self.second(first)
         third = self.third(second)
-        deep = self.up_third(self.fourth(third), third)
-        features: torch.Tensor = self.up_stem(self.up_first(self.up_second(deep, second), first), fine)
-        return features
+        middle = self.up_second(self.up_third(self.fourth(third), third), second)
+        features = self.up_stem(self.up_first(middle, first), fine)
+        way_up = nn.functional.interpolate(self.way_up(middle), scale_factor=4, mode="bilinear", align_corners=False)
+        return torch.cat([features, way_up], 1)
 
 
 class Up(nn.Module):

@@ -129,7 +129,7 @@ def on_places(recogniser: Recogniser, items: Sequence[Item], progress: str) -> t
     for item in tqdm(items, desc=progress, unit="page", mininterval=2):
         page, maps = item.read_places()
         known, there = maps[..., -1] > HALF, np.moveaxis(maps[..., :-1] > HALF, -1, 0)
-        found = recogniser.places(page)
+        found = recogniser.places(page)[:-1]
         right.append(((found > 0.5) == there)[:, known].ravel())  # noqa: PLR2004 - even
         confidences.append(np.maximum(found, 1 - found)[:, known].ravel())
     hits = np.concatenate(right)
