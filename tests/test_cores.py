@@ -113,18 +113,19 @@ def test_a_page_of_any_size_has_a_map_of_half_its_size(size: tuple[int, int]) ->
     """Rows and columns are rounded up, and probabilities lie between 0 and 1."""
     page = np.random.default_rng(2).integers(0, 256, size, np.uint8)
     places = locate(page)
-    assert places.shape == (2, -(-size[0] // 2), -(-size[1] // 2))
+    assert places.shape == (3, -(-size[0] // 2), -(-size[1] // 2))
     assert ((places >= 0) & (places <= 1)).all()
 
 
 def test_lines_are_where_they_were_drawn() -> None:
     """On the map of a printed page, its lines are printed, the paper is neither, and the mean makes the logit."""
     grey = np.asarray(draw_page().convert("L"))
-    handwritten, printed = locate(grey)
+    handwritten, printed, over = locate(grey)
     line, paper = np.s_[66:68, 60:300], np.s_[82:88, 60:300]
     assert np.median(printed[line]) > 0.8
     assert np.median(printed[paper]) < 0.1
     assert np.median(handwritten[line]) < 0.2
+    assert np.median(over[line]) < 0.2
     assert shipped().predict([Image.fromarray(grey).convert("RGB")])[0].label == "printed"
 
 

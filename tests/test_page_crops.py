@@ -26,7 +26,7 @@ def test_a_map_stays_on_its_image(start: int) -> None:
     for seed in range(start, start + 20):
         view = draw_view(maps, np.random.default_rng(seed))
         grey, found = cut(page, maps, view, beside=220)
-        assert (grey.shape, found.shape) == ((SIDE, SIDE), (SIDE // PLACE, SIDE // PLACE, 3))
+        assert (grey.shape, found.shape) == ((SIDE, SIDE), (SIDE // PLACE, SIDE // PLACE, 4))
         places = grey.reshape(SIDE // PLACE, PLACE, SIDE // PLACE, PLACE).mean(axis=(1, 3))
         ink = np.clip((220 - places) / 200, 0, 1)
         share = found[..., 0] / 255 / CERTAIN[view.quarters]
@@ -51,16 +51,21 @@ def test_a_seed_fixes_the_crop() -> None:
 
 
 def test_some_crops_lie_another_way_and_their_map_says_so() -> None:
-    """Crops on a side and on their heads come as often as they shall, and the map is less certain of their text."""
+    """Crops on a side and on their heads come as often as they shall; the map is less certain of text on a side.
+
+    Text on its head, and no other, is on a plane of its own.
+    """
     page, maps = barred()
     views = [draw_view(maps, np.random.default_rng(seed)) for seed in range(1000)]
     for quarters, share in OTHER_WAYS.items():
         assert abs(sum(view.quarters == quarters for view in views) / 1000 - share) < 0.03
     middle = (340.0, 420.0)
-    upright, other = (cut(page, maps, View(middle, turn=turn), beside=220)[1] for turn in (0, 180))
-    assert upright[..., 0].max() == 255
-    assert other[..., 0].max() == round(255 * CERTAIN[2])
-    assert (other[..., 2] == 255).all()
+    upright, lying, over = (cut(page, maps, View(middle, turn=turn), beside=220)[1] for turn in (0, 90, 180))
+    assert [found[..., 0].max() for found in (upright, lying, over)] == [255, round(255 * CERTAIN[1]), 255]
+    assert not upright[..., 2].any()
+    assert not lying[..., 2].any()
+    np.testing.assert_array_equal(over[..., 2], over[..., 0])
+    assert all((found[..., 3] == 255).all() for found in (upright, lying, over))
 
 
 def test_a_class_of_little_text_is_seen_as_often() -> None:
@@ -91,15 +96,17 @@ def test_what_is_beside_the_page_is_known_to_be_blank() -> None:
     maps[..., 2] = 0
     grey, found = cut(page, maps, View((-200.0, 450.0)), beside=77)
     assert (grey[:, : SIDE // 2] == 77).all()
-    assert (found[:, : SIDE // 2 // PLACE] == (0, 0, 255)).all()
-    assert (found[60:100, -20:, 2] == 0).all()
+    assert (found[:, : SIDE // 2 // PLACE] == (0, 0, 0, 255)).all()
+    assert (found[60:100, -20:, 3] == 0).all()
 
 
 def test_middle_views_show_the_page_as_it_is() -> None:
-    """The four crops for validation meet in the middle of the page, pixel by pixel, as do their maps."""
+    """Four crops for validation meet in the middle of the page, as do their maps; the others are the same upside down."""
     page = np.random.default_rng(1).integers(0, 256, (1200, 1104), np.uint8)
     maps = np.random.default_rng(2).integers(0, 256, (600, 552, 3), np.uint8)
     crops = [cut(page, maps, view, beside=0) for view in middle_views(page.shape)]
     whole = np.block([[crops[0][0], crops[1][0]], [crops[2][0], crops[3][0]]])
     np.testing.assert_array_equal(whole, page[88:-88, 40:-40])
-    np.testing.assert_array_equal(np.hstack([crops[0][1], crops[1][1]]), maps[44:300, 20:-20])
+    np.testing.assert_array_equal(np.hstack([crops[0][1], crops[1][1]])[..., [0, 1, 3]], maps[44:300, 20:-20])
+    for upright, over in zip(crops[:4], crops[4:], strict=True):
+        np.testing.assert_array_equal(over[0][1:, 1:], upright[0][::-1, ::-1][:-1, :-1])

@@ -93,13 +93,13 @@ def outcome(settings: Settings) -> Outcome:
 
 
 def test_a_run_gives_a_bundle_whose_maps_have_the_size_of_the_image(outcome: Outcome) -> None:
-    """The exported model takes images of any size and gives a map for each label at half of it."""
+    """The exported model takes images of any size and gives a map for each label, and one more, at half of it."""
     session = InferenceSession(outcome.bundle / "model.onnx")
     for height, width in ((96, 96), (160, 64), (32, 320)):
         batch = np.random.default_rng(0).normal(0, 1, (2, 1, height, width)).astype(np.float32)
         logits, maps = session.run(["logits", "maps"], {"images": batch})
-        assert logits.shape == (2, 2)
-        assert maps.shape == (2, 2, height // 2, width // 2)
+        assert logits.shape == (2, 3)
+        assert maps.shape == (2, 3, height // 2, width // 2)
 
 
 def test_a_run_is_judged_as_any_other(outcome: Outcome) -> None:
@@ -112,7 +112,7 @@ def test_a_run_is_judged_as_any_other(outcome: Outcome) -> None:
     assert (outcome.bundle / "README.md").is_file()
     recogniser = Recogniser.load(outcome.bundle)
     recogniser.check_probes(outcome.bundle)
-    assert recogniser.maps(Image.new("RGB", (300, 200), "white")).shape == (2, 48, 48)
+    assert recogniser.maps(Image.new("RGB", (300, 200), "white")).shape == (3, 48, 48)
 
 
 def test_places_are_learnt(settings: Settings) -> None:
@@ -141,7 +141,7 @@ def test_the_mean_over_places_is_the_logit() -> None:
     network = build_network(PAGE_MAP, PAGE_TEXT, SPEC, "none").eval()
     images = torch.randn(2, 1, 64, 96)
     places = network.places(images)
-    assert places.shape == (2, 2, 32, 48)
+    assert places.shape == (2, 3, 32, 48)
     torch.testing.assert_close(places.mean((2, 3)), network(images))
 
 
@@ -187,7 +187,7 @@ def test_crops_are_network_input_beside_their_maps(settings: Settings) -> None:
     crops, again, other = (PageCrops(items, PAGE_TEXT.image, "page", seed) for seed in (1, 1, 2))
     (image, maps), (same, _), (unlike, _) = crops[0], again[0], other[0]
     assert (image.shape, image.dtype) == ((1, 512, 512), torch.float32)
-    assert (maps.shape, maps.dtype) == ((3, 256, 256), torch.uint8)
+    assert (maps.shape, maps.dtype) == ((4, 256, 256), torch.uint8)
     assert torch.equal(image, same)
     assert not torch.equal(image, unlike)
     middle, known = MiddleCrops(items, PAGE_TEXT.image)[3]
@@ -196,7 +196,7 @@ def test_crops_are_network_input_beside_their_maps(settings: Settings) -> None:
     corner[:250, :200] = page[250:, 200:]
     spec = PAGE_TEXT.image.model_copy(update={"height": 512, "width": 512})
     np.testing.assert_array_equal(middle.numpy(), to_array(Image.fromarray(corner), spec))
-    np.testing.assert_array_equal(known[:, :125, :100].numpy(), drawn[125:, 100:].transpose(2, 0, 1))
+    np.testing.assert_array_equal(known[[0, 1, 3], :125, :100].numpy(), drawn[125:, 100:].transpose(2, 0, 1))
 
 
 def test_a_map_of_another_size_is_refused(settings: Settings, tmp_path: Path) -> None:

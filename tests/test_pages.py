@@ -367,7 +367,7 @@ def test_a_large_title_does_not_hide_the_rows_of_a_page() -> None:
         Line(box, core=(box[3] - box[1]) / 2, ink=100, darkness=200.0, number=number)
         for number, box in enumerate(boxes, start=1)
     )
-    assert rows_of(Found(lines, *np.zeros((2, 720, 510), np.int32))) == 21
+    assert rows_of(Found(lines, np.zeros((720, 510), np.int32))) == 21
 
 
 def test_a_strip_is_a_slip_on_its_side_only_when_its_writing_could_be_read() -> None:

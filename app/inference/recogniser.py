@@ -81,8 +81,8 @@ class Recogniser:
 
     def look(self, batch: Pixels) -> Logits:
         """The logits of network inputs, shapes (n, channels, height, width) and (n, labels), as they are: no views."""
-        logits = self._session.run(self._outputs[:1], {self._input: batch}, self._options())[0]
-        return np.asarray(logits[:, : len(self.description.labels)], np.float32)
+        logits = np.asarray(self._session.run(self._outputs[:1], {self._input: batch}, self._options())[0], np.float32)
+        return logits[:, :-1] if self._any_size else logits  # of a page, the last tells whether it stands on its head
 
     def maps(self, image: Image) -> Logits:
         """The evidence for every label, place by place, of shape (labels, rows, columns), in logits.
@@ -96,10 +96,10 @@ class Recogniser:
         return np.asarray(self._session.run([MAPS], {self._input: batch})[0][0], np.float32)
 
     def places(self, page: NDArray[np.uint8]) -> Logits:
-        """The probability of every label at every place of a page.
+        """The probability of every label at every place of a page, and last that text stands on its head there.
 
-        *page* is grey, of shape (height, width), any size; the answer has the shape (labels, rows, columns), a place
-        being 2 x 2 pixels. Raises BundleError for a model that was not trained to say where labels are.
+        *page* is grey, of shape (height, width), any size; the answer has the shape (labels + 1, rows, columns), a
+        place being 2 x 2 pixels. Raises BundleError for a model that was not trained to say where these are.
         """
         height, width = page.shape
         padding = (0, -height % MULTIPLE), (0, -width % MULTIPLE)

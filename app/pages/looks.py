@@ -25,14 +25,26 @@ Matrix = NDArray[np.float64]
 class View:
     """A page turned as *direction* says: its pixels (RGB), the matrix that led there from the upload's, its map.
 
-    It is *factor* times as large as the working size.
+    It is *factor* times as large as the working size. `located` is what the page network has of it: a plane for each
+    label, `places`, and one for text that stands on its head.
     """
 
     factor: float
     direction: Direction
     pixels: NDArray[np.uint8]
     forth: Matrix
-    places: Field
+    located: Field
+
+    @property
+    def places(self) -> Field:
+        """The map of every label."""
+        return self.located[:-1]
+
+    @property
+    def upside_down(self) -> float:
+        """The share of the text on the map that stands on its head."""
+        text = self.places.max(axis=0) > EVEN
+        return float(self.located[-1][text].mean()) if text.any() else 0.0
 
     @cached_property
     def letters(self) -> float:
@@ -42,11 +54,6 @@ class View:
         """
         _, cores = find_cores(np.asarray(self.places.max(axis=0), np.float32))
         return sum((core.right - core.left) / core.height for core in cores)
-
-    @property
-    def certainty(self) -> float:
-        """How much text the map shows, in places, each by how much more than even its probability is."""
-        return float(np.maximum(self.places.max(axis=0) - EVEN, 0).sum())
 
 
 class Looks:

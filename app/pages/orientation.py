@@ -1,7 +1,7 @@
-"""Tells how a page lies: turned by a quarter, a half or three quarters, and skewed by up to 15 degrees.
+"""Tells by its ink whether a page lies on a side, and how it is skewed, by up to 15 degrees.
 
-Lines of text make the sums of ink along them rise and fall sharply, in one direction only. Which side is up is told by
-the letters: in Latin script more of them reach above the small letters than below.
+Lines of text make the sums of ink along them rise and fall sharply, in one direction only. Which side is up, the map of
+the page network tells.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.pages.ink import Mask
-from app.pages.segment import Found
 
 Positions = NDArray[np.int64]
 
@@ -33,9 +32,6 @@ SIZES = (
 )  # of writing, as the deviation of the blur across lines in pixels of the small image
 ALONG = 8.0  # times as far as across lines the blur reaches along them
 NARROW = 4.0  # times as narrow is the image that ridges are looked for on: along lines nothing is sharp
-LONG_LINE, STRIP, LEAST_IN_STRIP = 6.0, 8.0, 40
-NEAR = 1.0  # heights of small letters from the middle of a line: ink farther away is a flourish, or of another line
-LEAN = 0.006  # of ink over and under a line must tell that it stands on its head: most pages that are sent do not
 LARGEST, SMALLEST, LEAST_INK = 260, 3, 14  # of a letter or word, in pixels
 
 
@@ -128,27 +124,3 @@ def energy_of_ridges(ink: NDArray[np.float32], sigma: float) -> float:
     blurred = cv2.GaussianBlur(small, (0, 0), sigmaX=across * ALONG / NARROW, sigmaY=across)
     curvature = cv2.filter2D(blurred, cv2.CV_32F, np.array([[1], [-2], [1]], np.float32)) * (-across * across)
     return float((np.maximum(curvature, 0) ** 2).sum()) * shrink**2
-
-
-def is_upside_down(found: Found) -> bool:
-    """Whether the lines stand on their heads: more ink reaches below the small letters than above them."""
-    rows, columns = np.nonzero(found.alone)
-    numbers = found.alone[rows, columns]
-    cores = np.zeros(max(int(numbers.max(initial=0)), *(line.number for line in found.lines), 0) + 1)
-    lines = [line for line in found.lines if line.box[2] - line.box[0] > LONG_LINE * line.core]
-    for line in lines:
-        cores[line.number] = line.core
-    kept = cores[numbers] > 0
-    if not kept.any():
-        return False
-    rows, columns, numbers = rows[kept], columns[kept], numbers[kept]
-    core = cores[numbers]
-    strip = (columns / (STRIP * core)).astype(np.int64)
-    strip += numbers * (strip.max() + 1)
-    away = (rows - (np.bincount(strip, rows) / np.maximum(np.bincount(strip), 1))[strip]) / core
-    strip, away = strip[np.abs(away) < NEAR], away[np.abs(away) < NEAR]
-    count = np.bincount(strip)
-    away -= (np.bincount(strip, away) / np.maximum(count, 1))[strip]
-    lean = np.bincount(strip, away**3) / np.maximum(np.bincount(strip, away**2), 1e-9)
-    told = lean[count > LEAST_IN_STRIP]
-    return bool(told.size and np.median(told) > LEAN)

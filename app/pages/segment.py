@@ -43,14 +43,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Found:
-    """The lines of a page, and for every pixel the number of the line whose ink it is (0: none).
-
-    `alone` leaves out the ink that is joined to more than one line, or to none.
-    """
+    """The lines of a page, and for every pixel the number of the line whose ink it is (0: none)."""
 
     lines: tuple[Line, ...]
     owner: Labels
-    alone: Labels
 
 
 def find_lines(ink: Ink, places: Field) -> Found:
@@ -62,7 +58,7 @@ def find_lines(ink: Ink, places: Field) -> Found:
         labels, cores = find_cores(text)
     lines_of_cores = join(cores, text)
     heights = np.array([0.0, *(core.height for core in cores)])
-    owner, alone = assign(ink.mask, labels, lines_of_cores, heights)
+    owner = assign(ink.mask, labels, lines_of_cores, heights)
     of_lines = np.zeros(int(lines_of_cores.max()) + 1)
     np.maximum.at(of_lines, lines_of_cores, heights)
     kinds, sure = opinions(places, text, lines_of_cores[labels])
@@ -71,14 +67,14 @@ def find_lines(ink: Ink, places: Field) -> Found:
         for line in measure(owner, of_lines, ink.darkness)
     ]
     lines = without_pale([line for line in measured if is_large(line)])
-    return Found(tuple(in_reading_order(lines)), owner, alone)
+    return Found(tuple(in_reading_order(lines)), owner)
 
 
-def assign(mask: Mask, labels: Labels, lines: Labels, heights: NDArray[np.float64]) -> tuple[Labels, Labels]:
-    """For every pixel of ink the number of the line that it belongs to (0: none), twice.
+def assign(mask: Mask, labels: Labels, lines: Labels, heights: NDArray[np.float64]) -> Labels:
+    """For every pixel of ink the number of the line that it belongs to (0: none).
 
-    First, that whose core the whole component touches or, where it touches several or none, that whose core is nearest
-    if it is near; second, the former alone.
+    That is the one whose core its whole component touches or, where it touches several or none, that whose core is
+    nearest if it is near.
     """
     distance, nearest = cv2.distanceTransformWithLabels(
         (labels == 0).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_CCOMP
@@ -88,7 +84,7 @@ def assign(mask: Mask, labels: Labels, lines: Labels, heights: NDArray[np.float6
     core = cores[nearest]
     near = larger(np.where(PLACE * distance > FAR * heights[core], 0, lines[core]), mask)
     alone = only_line(mask, larger(lines[labels], mask))
-    return np.asarray(np.where(alone > 0, alone, near) * (mask > 0), np.int32), alone
+    return np.asarray(np.where(alone > 0, alone, near) * (mask > 0), np.int32)
 
 
 def opinions(places: Field, text: Field, lines: Labels) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.pages.ink import Ink, Mask, ink_of, ink_of_text, lightness_of_strokes, without_faint_rules
-from app.pages.looks import Looks, Matrix, View, drawn, grey_of, negative_of, turning
-from app.pages.orientation import STRAIGHT, Direction, direction_of, is_upside_down, skew_of
+from app.pages.looks import EVEN, Looks, Matrix, View, drawn, grey_of, negative_of, turning
+from app.pages.orientation import STRAIGHT, Direction, direction_of, skew_of
 from app.pages.segment import Box, Found, find_lines
 from app.tasks import PLACE, Locate
 
@@ -25,7 +25,6 @@ LIGHT = 0.2  # of strokes: from here on they may be light on a dark ground, or f
 MORE, CLEARLY = 1.4, 2.0  # times as many letters must a look show at another size, or in another direction
 ENOUGH = 64  # pixels of height of a line that the recogniser can use
 HARDLY_FINER = 1.1  # times as fine as the page is read
-AS_CERTAIN = 0.94  # times as certain must the map be of a page that letters say is upside down
 CHANCE, REACH = 0.2, 13  # probability of text; places around it that may have ink of it
 
 
@@ -83,8 +82,8 @@ def found_on(looks: Looks) -> Upright:
         if best.letters >= SOME and (best is not view or missed or not found.lines):
             view, ink = best, ink_of_text(grey_of(best.pixels), around(best))
             found = find_lines(without_faint_rules(ink), view.places)
-    if is_upside_down(found) and (turned := upside_down(view, looks.locate)).certainty > AS_CERTAIN * view.certainty:
-        view = turned
+    if view.upside_down > EVEN:
+        view = turned_over(view, looks.locate)
         found = find_lines(without_faint_rules(ink.upside_down()), view.places)
     back = np.asarray(np.linalg.inv(view.forth), np.float64)
     direction = view.direction
@@ -147,7 +146,7 @@ def around(view: View) -> Mask:
     return np.asarray(near[: view.pixels.shape[0], : view.pixels.shape[1]], np.uint8)
 
 
-def upside_down(view: View, locate: Locate) -> View:
+def turned_over(view: View, locate: Locate) -> View:
     """The view turned by half; its map is drawn anew, since the network knows letters that stand upright best."""
     height, width = view.pixels.shape[:2]
     forth = np.array([[-1, 0, width], [0, -1, height], [0, 0, 1.0]]) @ view.forth

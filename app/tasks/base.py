@@ -34,8 +34,8 @@ class Task:
     apart without context. `strange_share` is the share of validation images that may be flagged as unlike all that was
     learnt; 0 for no such flag. `views` says whether answers are means over nine views of an image (on), over one (off),
     or over nine where the first is uncertain. `signs` says that the labels are what texts are put together of.
-    `places` says that a network is also taught where on an image its labels are, by a map beside every image, and that
-    its exported model takes images of any size.
+    `places` says that a network is also taught where on an image its labels are, by a map beside every image, and
+    where text stands on its head, and that its exported model takes images of any size.
     """
 
     name: str
@@ -53,6 +53,11 @@ class Task:
     views: Views = "off"
     signs: bool = False
     places: bool = False
+
+    @property
+    def outputs(self) -> int:
+        """How many its networks have: one for each label, and with `places` a last one for text on its head."""
+        return len(self.labels) + self.places
 
 
 @dataclass(frozen=True)
@@ -75,4 +80,5 @@ PLACE = 2  # pixels, a side, of the squares that are the places of a page
 
 Predict = Callable[[Sequence[Image]], list[Prediction]]
 Locate = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-"""From a page, grey, of shape (height, width), to the probability of every label at every place of it."""
+"""From a page, grey, of shape (height, width), to probabilities at every place of it: of every label, and last of text
+that stands on its head."""

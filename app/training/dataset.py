@@ -197,7 +197,7 @@ class PageCrops(Dataset[Pair]):
         return len(self._items)
 
     def __getitem__(self, index: int) -> Pair:
-        """Input of shape (channels, 512, 512) and its map of shape (labels + 1, 256, 256), uint8."""
+        """Input of shape (channels, 512, 512) and its map of shape (labels + 2, 256, 256), uint8."""
         random = np.random.default_rng((self._seed, index))
         page, maps = self._items[index].read_places()
         view = draw_view(maps, random)
@@ -207,7 +207,7 @@ class PageCrops(Dataset[Pair]):
 
 
 class MiddleCrops(Dataset[Pair]):
-    """Four crops around the middle of every image as they are, with their maps."""
+    """Four crops around the middle of every image as they are, and the same upside down, with their maps."""
 
     def __init__(self, items: Sequence[Item], spec: ImageSpec) -> None:
         """Read nothing yet."""

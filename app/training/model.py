@@ -99,7 +99,7 @@ def build_network(architecture: str, task: Task, spec: ImageSpec, weights: str =
     else:
         message = f"unknown architecture {architecture!r}; choose one of {', '.join(ARCHITECTURES)}"
         raise DataError(message)
-    network = Network(backbone, count_features(backbone, spec), len(task.labels) + task.places)
+    network = Network(backbone, count_features(backbone, spec), task.outputs)
     if "state" in saved:
         fill(network, dict(saved["state"]), architecture)
     return network

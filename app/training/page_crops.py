@@ -1,7 +1,8 @@
 """Crops of pages and their maps, as another camera or scanner would see them: turned, scaled, in another light.
 
-A page is grey, uint8, of shape (height, width); its map, uint8, of shape (height / 2, width / 2, 3), has a plane for
-each label and one for what is known. Knows no files; everything is drawn from the generator that is given.
+A page is grey, uint8, of shape (height, width); its map, uint8, of shape (height / 2, width / 2, labels + 1), has a
+plane for each label and one for what is known. That of a crop has one more, for text on its head. Knows no files;
+everything is drawn from the generator that is given.
 """
 
 from collections.abc import Callable
@@ -23,7 +24,7 @@ BLANK = (0, 0, 255)  # on a map: beside the page is no line, that is known
 SCALES = (0.55, 1.7)
 ON_TEXT, TEXT = 0.85, 100  # of the crops have a place with text near their middle, so much of 255 of it
 OTHER_WAYS = {1: 0.05, 2: 0.25, 3: 0.05}  # of the crops lie on a side or stand on their heads, by quarters of a turn
-CERTAIN = (1.0, 0.3, 1.0, 0.3)  # how certain the map shall be of text by quarters: it tells whether a page lies down
+CERTAIN = (1.0, 0.3, 1.0, 0.3)  # how certain the map shall be of text, by quarters: little of what lies on a side
 ON_ITS_HEAD = 2  # quarters
 SOFTENED = 0.8  # at smaller scales, pixels between those that are taken would be lost
 
@@ -66,7 +67,7 @@ def draw_view(maps: Pixels, random: Generator) -> View:
 
 
 def middle_views(shape: tuple[int, int]) -> list[View]:
-    """Four unaltered views that meet in the middle of a page of *shape* (height, width), and the same on their heads."""
+    """Four unaltered views that meet in the middle of a page of *shape* (height, width), then the same upside down."""
     row, column = (PLACE * round(length / 2 / PLACE) for length in shape)
     half = SIDE / 2
     middles = [(column + x, row + y) for y in (-half, half) for x in (-half, half)]
@@ -74,10 +75,10 @@ def middle_views(shape: tuple[int, int]) -> list[View]:
 
 
 def cut(page: Pixels, maps: Pixels, view: View, beside: int) -> tuple[Pixels, Pixels]:
-    """The crop of a page, of shape (512, 512), and of its map, (256, 256, 4); *beside* the page is one grey value.
+    """The crop of a page, of shape (512, 512), and of its map, (256, 256, labels + 2).
 
-    The map is as certain of text as it shall be of a crop that lies so; before the plane of what is known it has one
-    more, for text that stands on its head.
+    *beside* the page is one grey value. The map is as certain of text as it shall be of a crop that lies so; the plane
+    before the last is for text that stands on its head.
     """
     if view.scales[1] < SOFTENED:
         page = np.asarray(cv2.GaussianBlur(page, (0, 0), 0.4 / view.scales[1]), np.uint8)
