@@ -101,7 +101,7 @@ def test_what_is_beside_the_page_is_known_to_be_blank() -> None:
 
 
 def test_middle_views_show_the_page_as_it_is() -> None:
-    """Four crops for validation meet in the middle of the page, as do their maps; the others are the same upside down."""
+    """Four crops meet in the middle of the page, as do their maps; the other four are the same upside down."""
     page = np.random.default_rng(1).integers(0, 256, (1200, 1104), np.uint8)
     maps = np.random.default_rng(2).integers(0, 256, (600, 552, 3), np.uint8)
     crops = [cut(page, maps, view, beside=0) for view in middle_views(page.shape)]
