@@ -21,7 +21,7 @@ from app.errors import (
 from app.pages import Page, PageLimits, analyse, first_page, pages_of, prediction_of, recognise_anything
 from app.pages.alto import NAMESPACE as ALTO
 from app.pages.alto import to_alto
-from app.pages.analyse import PageLine, is_clear
+from app.pages.analyse import PageLine, is_real
 from app.pages.anything import rows_of
 from app.pages.overlay import overlay
 from app.pages.page_xml import NAMESPACE as PAGE
@@ -119,26 +119,31 @@ def test_pencil_is_told_from_writing_that_shows_through(darkness: float, text: f
 
 
 @pytest.mark.parametrize(
-    ("text", "confidence", "box", "clear"),
+    ("text", "confidences", "box", "clear"),
     [
-        (0.8, 0.99, (0, 0, 90, 30), True),
-        (0.6, 0.99, (0, 0, 90, 30), False),
-        (0.8, 0.97, (0, 0, 90, 30), False),
-        (0.8, 0.99, (0, 0, 40, 30), False),
-        (0.8, 0.99, (0, 0, 30, 90), True),
+        (0.8, [0.99], (0, 0, 90, 30), True),
+        (0.6, [0.99], (0, 0, 90, 30), False),
+        (0.8, [0.96], (0, 0, 90, 30), False),
+        (0.8, [0.85, 0.85], (0, 0, 90, 30), True),
+        (0.6, [0.85, 0.85], (0, 0, 90, 30), False),
+        (0.8, [0.7, 0.7], (0, 0, 90, 30), False),
+        (0.8, [0.99], (0, 0, 40, 30), False),
+        (0.8, [0.99], (0, 0, 30, 90), True),
+        (0.8, [], (0, 0, 90, 30), False),
     ],
 )
-def test_one_clear_line_is_text_and_sure_and_long(
+def test_few_clear_lines_are_text_and_long_and_together_sure(
     text: float,
-    confidence: float,
+    confidences: list[float],
     box: tuple[int, int, int, int],
     clear: bool,  # noqa: FBT001 - a parameter
 ) -> None:
-    """Neither a picture that the map hardly takes for text, nor an unsure line, nor a letter makes a page mixed."""
-    prediction = Prediction(
-        "handwritten", confidence, {"handwritten": confidence, "printed": 1 - confidence}, uncertain=False
-    )
-    assert is_clear(PageLine(box, (), prediction, weight=1.0, text=text), total=100.0) is clear
+    """Neither a picture that the map hardly takes for text, nor unsure lines, nor a letter makes a page mixed."""
+    lines = [
+        PageLine(box, (), Prediction("handwritten", confidence, {}, uncertain=False), weight=1.0, text=text)
+        for confidence in confidences
+    ]
+    assert is_real(lines, total=100.0) is clear
 
 
 def test_lines_know_how_sure_the_map_is_of_them() -> None:

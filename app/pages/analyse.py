@@ -6,6 +6,7 @@ Knows the networks only as `Readers`. Reads no files and knows nothing of HTTP.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from PIL import Image
@@ -17,8 +18,9 @@ from app.tasks import Locate, Predict, Prediction, low_confidence
 
 MARGIN = 0.3  # of the height of a line's box, around it: what people leave when they cut out a line
 REAL_SHARE, SURE = 0.06, 0.9  # of the writing in lines as confident as that: a second kind makes a page mixed
-CLEAR_SHARE, CLEAR, CLEAR_WIDTH = 0.003, 0.98, 2.0  # and so does a clear line, so many times as wide as high,
-CLEAR_TEXT = 0.7  # of which the map is as sure that it is text, no fold, picture or edge of a book
+CLEAR = 0.97  # and so does less that is as clear, in lines which are neither specks nor single letters:
+CLEAR_SHARE, CLEAR_WIDTH = 0.002, 2.0  # that have such a share of the writing and are so many times as wide as high,
+CLEAR_TEXT = 0.7  # of which the map is as sure that they are text, no fold, picture or edge of a book
 MAP_WEIGHT, DOUBT = 0.7, 0.01  # how much the map's opinion of a line counts, and how sure it may be at most
 STRIP = 3.0  # widths of the pieces of a polygon, in core heights
 
@@ -180,14 +182,14 @@ def summarise(lines: tuple[PageLine, ...], labels: Sequence[str], upright: Uprig
 
 
 def is_real(lines: Sequence[PageLine], total: float) -> bool:
-    """Whether lines of one kind have a real share of the *total* weight of a page, or one of them is beyond doubt."""
+    """Whether lines of one kind have a real share of the *total* weight of a page, or are together beyond doubt."""
     sure = sum(line.weight for line in lines if line.prediction.confidence >= SURE)
-    return sure >= REAL_SHARE * total or any(is_clear(line, total) for line in lines)
+    doubts = (1 - line.prediction.confidence for line in lines if counts(line, total))
+    return sure >= REAL_SHARE * total or 1 - prod(doubts) >= CLEAR
 
 
-def is_clear(line: PageLine, total: float) -> bool:
-    """Whether a line is beyond doubt, and neither a speck nor a single letter."""
+def counts(line: PageLine, total: float) -> bool:
+    """Whether a line is surely text, and neither a speck nor a single letter."""
     sides = line.box[2] - line.box[0], line.box[3] - line.box[1]
     long = max(sides) >= CLEAR_WIDTH * min(sides)  # the page may lie on its side
-    sure = line.prediction.confidence >= CLEAR and line.text >= CLEAR_TEXT
-    return long and sure and line.weight >= CLEAR_SHARE * total
+    return long and line.text >= CLEAR_TEXT and line.weight >= CLEAR_SHARE * total
