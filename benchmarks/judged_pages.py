@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from app.data.page_listing import read_pages
+from app.data.page_listing import ListedLine, read_pages
 from app.pages.analyse import Page
 from app.pages.ink import ink_of
 from app.pages.looks import grey_of
@@ -85,18 +85,21 @@ def read_samples(folder: Path, split: str | None, same_as: dict[str, str]) -> li
     """The pages of a folder, of one split if it is named; *same_as* maps writing types to labels."""
     return [
         Sample(
-            folder / row["file"],
-            row["source"],
-            row["page_label"],
-            row.get("complete", True),
-            tuple(
-                TrueLine(tuple(map(round, line["bbox"])), same_as.get(line["writing_type"], line["writing_type"]))
-                for line in row["lines"]
-            ),
+            folder / row.file,
+            row.source,
+            row.page_label or "",
+            row.complete,
+            tuple(true_line(line, same_as) for line in row.lines),
         )
         for row in read_pages(folder)
-        if split in {None, row.get("split")}
+        if split in {None, row.split}
     ]
+
+
+def true_line(line: ListedLine, same_as: dict[str, str]) -> TrueLine:
+    """A line of a listing, in whole pixels; *same_as* maps writing types to labels."""
+    left, top, right, bottom = map(round, line.bbox)
+    return TrueLine((left, top, right, bottom), same_as.get(line.writing_type or "", line.writing_type))
 
 
 def class_of(page: Page) -> str | None:

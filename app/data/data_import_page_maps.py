@@ -12,19 +12,17 @@ lines' area is of; pages without a line that has a class are left out. Boxes cou
 import argparse
 import io
 import sys
-from collections import Counter
-from collections.abc import Generator
+from collections import defaultdict
+from collections.abc import Generator, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from app.data.importing import Row, make_parser, run_import
-from app.data.page_listing import read_pages
+from app.data.page_listing import ListedLine, ListedPage, read_pages
 from app.data.page_maps import PageLine, draw_map
-from app.data.sources import SPLIT_NAMES
 from app.errors import InputError
 from app.preprocess import read_image
 from app.tasks import TASKS, Task
@@ -39,61 +37,59 @@ def read_rows(arguments: argparse.Namespace) -> Generator[Row]:
         yield page_row(arguments.source, page, TASKS[arguments.task])
 
 
-def page_row(folder: Path, page: dict[str, Any], task: Task) -> Row:
+def page_row(folder: Path, page: ListedPage, task: Task) -> Row:
     """A page with its map; one that cannot be used has no map, and its file or label shows the importer why."""
-    file = folder / page["file"]
+    file = folder / page.file
     content = file.read_bytes() if file.is_file() else b""
     image, places = None, b""
     with suppress(InputError):  # the importer reads the file as well, and says what is wrong with it
         image = read_image(content)
-        page = page | {"lines": on_page(page["lines"], image.size)}
+        page = page.model_copy(update={"lines": on_page(page.lines, image.size)})
     label = main_label(page, task)
     if image and label != NONE:
         content, places = draw_page(image, page, task)
-    document = f"{page['source']}/{page['document']}"
-    split = SPLIT_NAMES.get(page.get("split", ""))
-    return Row(Path(page["file"]).stem, label, content, split, page["source"], document, places=places)
+    return Row(Path(page.file).stem, label, content, page.split, page.source, page.origin, places=places)
 
 
-def main_label(page: dict[str, Any], task: Task) -> str:
+def main_label(page: ListedPage, task: Task) -> str:
     """The label that most of the lines' area is of."""
-    areas: Counter[str] = Counter()
-    for line in page["lines"]:
-        left, top, right, bottom = line["bbox"]
-        if line["writing_type"]:
-            areas[task.same_as.get(line["writing_type"], line["writing_type"])] += (right - left) * (bottom - top)
+    areas: defaultdict[str, float] = defaultdict(float)
+    for line in page.lines:
+        left, top, right, bottom = line.bbox
+        if line.writing_type:
+            areas[task.same_as.get(line.writing_type or "", line.writing_type)] += (right - left) * (bottom - top)
     return max(areas, key=areas.__getitem__, default=NONE)
 
 
-def on_page(lines: list[dict[str, Any]], size: tuple[int, int]) -> list[dict[str, Any]]:
+def on_page(lines: Iterable[ListedLine], size: tuple[int, int]) -> tuple[ListedLine, ...]:
     """The lines that are on a page of this size, their boxes as far as they lie on it."""
     found = []
     for line in lines:
-        left, top = (max(0, value) for value in line["bbox"][:2])
-        right, bottom = (min(value, edge) for value, edge in zip(line["bbox"][2:], size, strict=True))
+        left, top = (max(0, value) for value in line.bbox[:2])
+        right, bottom = (min(value, edge) for value, edge in zip(line.bbox[2:], size, strict=True))
         if left < right and top < bottom:
-            found.append({**line, "bbox": [left, top, right, bottom]})
-    return found
+            found.append(line.model_copy(update={"bbox": (left, top, right, bottom)}))
+    return tuple(found)
 
 
-def draw_page(image: Image.Image, page: dict[str, Any], task: Task) -> tuple[bytes, bytes]:
+def draw_page(image: Image.Image, page: ListedPage, task: Task) -> tuple[bytes, bytes]:
     """The files of the page in grey, at most 1600 pixels long, and of its map."""
     image = image.convert("L")
     scale = min(1.0, SIDE / max(image.size))
     if scale < 1:
         size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
         image = image.resize(size, Image.Resampling.BOX)
-    lines = [page_line(line, scale, task) for line in page["lines"]]
-    maps = draw_map(np.asarray(image), lines, len(task.labels), complete=page.get("complete", True))
+    lines = [page_line(line, scale, task) for line in page.lines]
+    maps = draw_map(np.asarray(image), lines, len(task.labels), complete=page.complete)
     return encoded(image, "JPEG"), encoded(Image.fromarray(maps), "PNG")
 
 
-def page_line(line: dict[str, Any], scale: float, task: Task) -> PageLine:
+def page_line(line: ListedLine, scale: float, task: Task) -> PageLine:
     """A line of the listing, in pixels of the page at a scale."""
-    left, top, right, bottom = (round(value * scale) for value in line["bbox"])
-    label = task.same_as.get(line["writing_type"], line["writing_type"])
+    left, top, right, bottom = (round(value * scale) for value in line.bbox)
+    label = task.same_as.get(line.writing_type or "", line.writing_type)
     position = task.labels.index(label) if label in task.labels else None
-    core = [(x * scale, y * scale) for x, y in line.get("core") or ()]
+    core = [(x * scale, y * scale) for x, y in line.core or ()]
     return PageLine((left, top, right, bottom), position, core or None)
 
 

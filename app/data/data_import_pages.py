@@ -17,18 +17,15 @@ import io
 import sys
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from app.data.importing import Row, make_parser, run_import
-from app.data.page_listing import read_pages
-from app.data.sources import SPLIT_NAMES
+from app.data.page_listing import Box, ListedLine, ListedPage, read_pages
 from app.errors import InputError
 from app.preprocess import read_image
 
-Box = tuple[float, float, float, float]
 MINIMUM_WIDTH, MINIMUM_HEIGHT = 20, 12
 PIECE_CHANCE = 0.4
 LONG = 5.0  # a box so many times longer than high may also give a piece
@@ -40,40 +37,43 @@ def read_rows(arguments: argparse.Namespace) -> Generator[Row]:
         yield from page_rows(arguments.source, page, arguments.crops_per_line)
 
 
-def page_rows(folder: Path, page: dict[str, Any], crops_per_line: int) -> Generator[Row]:
+def page_rows(folder: Path, page: ListedPage, crops_per_line: int) -> Generator[Row]:
     """Yield the crops of one page, in the order of its lines; of an unreadable page itself, which is then left out."""
-    file = folder / page["file"]
-    lines = [(number, line) for number, line in enumerate(page["lines"]) if _is_line(line, line["bbox"])]
+    file = folder / page.file
+    lines = [
+        (number, line.writing_type, line.bbox)
+        for number, line in enumerate(page.lines)
+        if line.writing_type and _is_line(line)
+    ]
     if not lines:
         return
     content = file.read_bytes() if file.is_file() else b""
     try:
         image = read_image(content)
     except InputError:  # the importer reads the file as well, and says what is wrong with it
-        yield _row(page, lines[0][1]["writing_type"], file.stem, content)
+        yield _row(page, lines[0][1], file.stem, content)
         return
-    for number, line in lines:
-        box = tuple(line["bbox"])
+    for number, label, box in lines:
         for crop in range(crops_per_line):
-            key = f"{Path(page['file']).stem}-{number:03d}-{crop}"
-            yield _row(page, line["writing_type"], key, _cut(image, box, _random(key)))
+            key = f"{Path(page.file).stem}-{number:03d}-{crop}"
+            yield _row(page, label, key, _cut(image, box, _random(key)))
             random = _random(f"{key}-piece")
             if box[2] - box[0] > LONG * (box[3] - box[1]) and random.random() < PIECE_CHANCE:
-                yield _row(page, line["writing_type"], f"{key}-piece", _cut(image, _piece(box, random), random))
+                yield _row(page, label, f"{key}-piece", _cut(image, _piece(box, random), random))
 
 
-def _is_line(line: dict[str, Any], box: Box) -> bool:
-    """Whether a box has a type, is large enough, and bears letters or digits (an empty text only was not read)."""
-    if not line["writing_type"] or box[2] - box[0] < MINIMUM_WIDTH or box[3] - box[1] < MINIMUM_HEIGHT:
+def _is_line(line: ListedLine) -> bool:
+    """Whether a line is large enough and bears letters or digits (an empty text only was not read)."""
+    left, top, right, bottom = line.bbox
+    if right - left < MINIMUM_WIDTH or bottom - top < MINIMUM_HEIGHT:
         return False
-    text = line.get("text") or ""
+    text = line.text or ""
     return not text or any(map(str.isalnum, text)) or "~" in text
 
 
-def _row(page: dict[str, Any], label: str, key: str, image: bytes) -> Row:
+def _row(page: ListedPage, label: str, key: str, image: bytes) -> Row:
     """Describe one crop of *page*."""
-    document = f"{page['source']}/{page['document']}"
-    return Row(key, label, image, SPLIT_NAMES.get(page.get("split", "")), page["source"], document)
+    return Row(key, label, image, page.split, page.source, page.origin)
 
 
 def _random(key: str) -> np.random.Generator:
