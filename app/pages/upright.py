@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.pages.ink import Ink, Mask, ink_of, ink_of_text, lightness_of_strokes, without_faint_rules
-from app.pages.looks import EVEN, Looks, Matrix, View, drawn, grey_of, negative_of, turning
+from app.pages.looks import Looks, Matrix, View, drawn, grey_of, negative_of, turning
 from app.pages.orientation import STRAIGHT, Direction, direction_of, skew_of
 from app.pages.segment import Box, Found, find_lines
 from app.tasks import PLACE, Locate
@@ -25,6 +25,7 @@ LIGHT = 0.2  # of strokes: from here on they may be light on a dark ground, or f
 MORE, CLEARLY = 1.4, 2.0  # times as many letters must a look show at another size, or in another direction
 ENOUGH = 64  # pixels of height of a line that the recogniser can use
 HARDLY_FINER = 1.1  # times as fine as the page is read
+SUSPECT = 0.3  # of the text seems to stand on its head: the page is looked at the other way round
 CHANCE, REACH = 0.2, 13  # probability of text; places around it that may have ink of it
 
 
@@ -82,8 +83,8 @@ def found_on(looks: Looks) -> Upright:
         if best.letters >= SOME and (best is not view or missed or not found.lines):
             view, ink = best, ink_of_text(grey_of(best.pixels), around(best))
             found = find_lines(without_faint_rules(ink), view.places)
-    if view.upside_down > EVEN:
-        view = turned_over(view, looks.locate)
+    if view.upside_down > SUSPECT and (over := turned_over(view, looks.locate)).upside_down < view.upside_down:
+        view = over
         found = find_lines(without_faint_rules(ink.upside_down()), view.places)
     back = np.asarray(np.linalg.inv(view.forth), np.float64)
     direction = view.direction
