@@ -60,15 +60,15 @@ def put_right(image: Image.Image, locate: Locate) -> Upright:
     """Find out how a page lies, turn it, and find its lines; *image* is RGB of any size.
 
     Of a page that is light on dark, what is given is its negative: it is looked at, too, where strokes are light or
-    nothing was found, and taken where its lines have more letters.
+    hardly anything was found, and taken where its lines have more letters.
     """
     looks = Looks(np.asarray(image), locate)
     upright, lightness = found_on(looks), lightness_of_strokes(grey_of(looks.pixels()))
-    if not lightness or (upright.found.lines and lightness < LIGHT):
+    letters = letters_of_lines(upright.found)
+    if not lightness or (letters > HARDLY_ANY and lightness < LIGHT):
         return upright
     negative = found_on(Looks(looks.whole, locate, negative=True))
-    letters = letters_of_lines(negative.found)
-    return negative if letters > max(HARDLY_ANY, letters_of_lines(upright.found)) else upright
+    return negative if letters_of_lines(negative.found) > max(HARDLY_ANY, letters) else upright
 
 
 def found_on(looks: Looks) -> Upright:
