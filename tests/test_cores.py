@@ -42,10 +42,13 @@ def test_a_band_is_a_core_with_its_place_in_pixels() -> None:
     assert (labels[35, 100], labels[83, 30], labels[125, 100]) == (1, 2, 0)
 
 
-@pytest.mark.parametrize(("trace", "lines"), [(0.4, 1), (0.02, 2)])
-def test_words_are_joined_where_there_is_a_trace_of_text(trace: float, lines: int) -> None:
-    """A gap between words is no gutter: the map is not quite blank there."""
-    text = bands((20, 30, 120, 40), (135, 30, 280, 40), trace=trace)
+@pytest.mark.parametrize(
+    ("start", "trace", "lines"),
+    [(135, 0.4, 1), (135, 0.3, 2), (135, 0.02, 2), (127, 0.2, 1), (127, 0.1, 2), (123, 0.0, 1)],
+)
+def test_words_are_joined_where_there_is_a_trace_of_text(start: int, trace: float, lines: int) -> None:
+    """A gap between words is no gutter: the map is not quite blank there, the less so the wider the gap."""
+    text = bands((20, 30, 120, 40), (start, 30, 280, 40), trace=trace)
     _, cores = find_cores(text)
     assert len(set(join(cores, text)[1:])) == lines
 

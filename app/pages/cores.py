@@ -20,7 +20,8 @@ SURE_ON_AVERAGE = 0.65  # over a core
 LEAST_AREA, LEAST_WIDTH = 8, 1.0  # of a core, in places and in its heights
 END = 1.0  # heights of a core at both ends on which its level is measured
 GAP = 4.0  # cores up to so many core heights apart may be one line
-NEAR, BRIDGE = 0.3, 0.35  # core heights: closer ones are, others where the least probability of text between is so much
+NEAR, APART = 0.3, 1.2  # core heights: closer ones are, others where there is a trace of text between, the more of it
+BRIDGE = 0.35  # the farther they are apart, up to this least probability
 OFFSET = 0.6  # and so many core heights higher or lower
 ALIKE = 1.9  # and one so many times as high as the other
 OVERLAP = 2.0  # core heights by which they may overlap
@@ -93,7 +94,8 @@ def follows(core: Core, other: Core, text: Field) -> bool:
         return False
     if not -OVERLAP * height <= gap <= GAP * height:
         return False
-    return gap <= NEAR * height or bridge(core, other, text) >= BRIDGE
+    needed = BRIDGE * min(1.0, (gap / height - NEAR) / (APART - NEAR))
+    return needed <= 0 or bridge(core, other, text) >= needed
 
 
 def bridge(core: Core, other: Core, text: Field) -> float:
