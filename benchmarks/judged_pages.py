@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from app.data.page_listing import ListedLine, read_pages
+from app.data.page_listing import ListedLine, ListedPage, read_pages
+from app.errors import DataError
 from app.pages.analyse import Page
 from app.pages.ink import ink_of
 from app.pages.looks import grey_of
@@ -87,13 +88,21 @@ def read_samples(folder: Path, split: str | None, same_as: dict[str, str]) -> li
         Sample(
             folder / row.file,
             row.source,
-            row.page_label or "",
+            labelled(row),
             row.complete,
             tuple(true_line(line, same_as) for line in row.lines),
         )
         for row in read_pages(folder)
         if split in {None, row.split}
     ]
+
+
+def labelled(row: ListedPage) -> str:
+    """The class that a page is known to have; raises DataError for a listing without."""
+    if row.page_label is None:
+        message = f"{row.file} has no page_label; add the class of every page to the listing: a label, or {MIXED}"
+        raise DataError(message)
+    return row.page_label
 
 
 def true_line(line: ListedLine, same_as: dict[str, str]) -> TrueLine:

@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
 from app.config import read_settings
+from app.data.manifest import SPLITS
 from app.errors import NoTextError
 from app.evaluate import metrics
 from app.evaluate.alterations import grey, half_size, jpeg_30
@@ -164,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pages", type=Path, required=True, help="folder with pages.jsonl and the images")
-    parser.add_argument("--split", help="train, validation or test (default: all)")
+    parser.add_argument("--split", choices=SPLITS, help="one of the splits (default: all)")
     parser.add_argument("--bundle", type=Path, help="another bundle than the shipped one")
     parser.add_argument("--page-bundle", type=Path, help="another bundle of the page network than the shipped one")
     parser.add_argument("--turned", action="store_true", help="also turned by 90, 180 and 270 degrees")

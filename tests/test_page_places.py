@@ -19,9 +19,10 @@ from app.preprocess import to_array
 from app.tasks import TASKS
 from app.tasks.page_text import PAGE_TEXT
 from app.training.dataset import MiddleCrops, PageCrops, load_items
+from app.training.explain import explain_image, last_convolution
 from app.training.goals import LABELS, PLACES
 from app.training.loss import loss_of_maps
-from app.training.model import PAGE_MAP, build_network
+from app.training.model import PAGE_MAP, build_network, load_checkpoint, read_checkpoint
 from app.training.options import Options
 from app.training.page_crops import alter_page
 from app.training.pipeline import Outcome, run_pipeline
@@ -113,6 +114,26 @@ def test_a_run_is_judged_as_any_other(outcome: Outcome) -> None:
     recogniser = Recogniser.load(outcome.bundle)
     recogniser.check_probes(outcome.bundle)
     assert recogniser.maps(Image.new("RGB", (300, 200), "white")).shape == (3, 48, 48)
+
+
+def test_a_page_network_is_explained_by_its_labels(outcome: Outcome) -> None:
+    """What tells which way up text stands is no class, and not the layer that is looked at."""
+    checkpoint = load_checkpoint(outcome.bundle.parent / "network.pth", PAGE_TEXT)
+    image = Image.new("RGB", (300, 200), "white")
+    explanation = explain_image(checkpoint.network, checkpoint.spec, image, PAGE_TEXT.labels)
+    assert set(explanation.evidence) == set(PAGE_TEXT.labels)
+    assert sum(explanation.prediction.probabilities.values()) == pytest.approx(1)
+    features = checkpoint.network.backbone.get_submodule("features")
+    assert last_convolution(checkpoint.network) in set(features.get_submodule("up_stem").modules())
+
+
+def test_a_network_of_other_outputs_is_refused(outcome: Outcome, tmp_path: Path) -> None:
+    """One from before it was told which way up text stands fits neither a training nor an explanation."""
+    saved = read_checkpoint(outcome.bundle.parent / "network.pth")
+    state = {name: tensor[:2] if name.startswith("head.") else tensor for name, tensor in dict(saved["state"]).items()}
+    torch.save(saved | {"state": state}, tmp_path / "old.pth")
+    with pytest.raises(DataError, match="the weights do not fit page_map"):
+        load_checkpoint(tmp_path / "old.pth", PAGE_TEXT)
 
 
 def test_places_are_learnt(settings: Settings) -> None:

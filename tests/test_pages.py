@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from app.errors import (
+    DataError,
     EncryptedFileError,
     ImageTooLargeError,
     ImageTooSmallError,
@@ -126,7 +127,8 @@ def test_pencil_is_told_from_writing_that_shows_through(darkness: float, text: f
         (0.8, [0.96], (0, 0, 90, 30), False),
         (0.8, [0.85, 0.85], (0, 0, 90, 30), True),
         (0.6, [0.85, 0.85], (0, 0, 90, 30), False),
-        (0.8, [0.7, 0.7], (0, 0, 90, 30), False),
+        (0.8, [0.75, 0.75], (0, 0, 90, 30), False),
+        (0.8, [0.65] * 9, (0, 0, 90, 30), False),
         (0.8, [0.99], (0, 0, 40, 30), False),
         (0.8, [0.99], (0, 0, 30, 90), True),
         (0.8, [], (0, 0, 90, 30), False),
@@ -345,6 +347,10 @@ def test_a_page_is_judged(tmp_path: Path) -> None:
     assert figures.right_pages == 1
     assert figures.line_f1 == pytest.approx(2 / 5)
     assert read_samples(tmp_path, "train", {}) == []
+    del row["page_label"]
+    (tmp_path / "pages.jsonl").write_text(json.dumps(row))
+    with pytest.raises(DataError, match="a.png has no page_label"):
+        read_samples(tmp_path, "test", {})
 
 
 def test_a_line_with_its_neighbours_is_a_line() -> None:

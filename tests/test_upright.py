@@ -10,7 +10,7 @@ from PIL import Image, ImageFont, ImageOps
 
 from app.data.documents import draw_document
 from app.pages.ink import lightness_of_strokes
-from app.pages.upright import LIGHT, put_right
+from app.pages.upright import LIGHT, SUSPECT, put_right
 from tests.pages import FONT, HEIGHT, draw_page, locate
 
 HEBREW = "ציוני דרך חשובים השפיעו על התפתחות האות העברית המודרנית"
@@ -86,13 +86,34 @@ def test_a_page_that_shows_text_at_once_is_looked_at_once() -> None:
 
 
 def test_letters_of_another_script_do_not_turn_a_page_over() -> None:
-    """More of Hebrew reaches below the line than above; the map is much surer of the page as it stands."""
+    """More of Hebrew reaches below the line than above, as in Latin on its head; the map knows better."""
     page = draw_page(14, text=HEBREW, face=ImageFont.truetype(MANY_SCRIPTS, HEIGHT))
     assert put_right(page, locate).orientation == 0
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "rest", "orientation"),
+    [(0.2, 0.0, 1.0, 0), (0.4, 0.6, 1.0, 0), (0.4, 0.1, 1.0, 180), (0.9, 0.1, 1.0, 180), (0.4, 0.0, 0.0, 0)],
+)
+def test_a_page_that_may_stand_on_its_head_is_looked_at_both_ways(
+    first: float, second: float, rest: float, orientation: int
+) -> None:
+    """It is turned over where less seems to stand on its head then, unless most of its text would be lost."""
+    looks: list[np.ndarray] = []
+
+    def said(page: np.ndarray) -> np.ndarray:
+        places = locate(page)
+        places[-1] = second if looks else first
+        places[:-1] *= rest if looks else 1.0
+        looks.append(page)
+        return places
+
+    assert put_right(draw_page(12), said).orientation == orientation
+    assert len(looks) == 1 + (first > SUSPECT)
+
+
 def test_latin_on_its_head_is_turned_over() -> None:
-    """The map has no say where it is as sure of both."""
+    """Of nearly all of its text the map says that it stands on its head."""
     assert put_right(draw_page(12).transpose(Image.Transpose.ROTATE_180), locate).orientation == 180
 
 

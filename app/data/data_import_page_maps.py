@@ -57,7 +57,7 @@ def main_label(page: ListedPage, task: Task) -> str:
     for line in page.lines:
         left, top, right, bottom = line.bbox
         if line.writing_type:
-            areas[task.same_as.get(line.writing_type or "", line.writing_type)] += (right - left) * (bottom - top)
+            areas[task.same_as.get(line.writing_type, line.writing_type)] += (right - left) * (bottom - top)
     return max(areas, key=areas.__getitem__, default=NONE)
 
 

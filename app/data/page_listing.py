@@ -1,6 +1,6 @@
 """Reads listings of pages: `pages.jsonl`, one page a line, beside the page images.
 
-Blank lines are passed over, fields that are not named here too. Cuts and draws nothing.
+`ListedPage` and `ListedLine` have the fields; others are passed over, and so are blank lines. Cuts and draws nothing.
 """
 
 from pathlib import Path

@@ -14,7 +14,7 @@ from app.errors import BundleError
 from app.inference.bundle import DESCRIPTION, MAPS, MODEL, Description, read_description
 from app.preprocess import contrast_of, read_image, to_batch, views_of
 from app.stopwatch import stage
-from app.tasks import PLACE, Prediction, low_confidence
+from app.tasks import PLACE, TASKS, Prediction, low_confidence
 
 BATCH = 16
 MULTIPLE = 32  # pixels: of which the sides of pages are multiples
@@ -45,6 +45,8 @@ class Recogniser:
         self._input = session.get_inputs()[0].name
         self._outputs = [output.name for output in session.get_outputs()]
         self._any_size = any(isinstance(side, str) for side in session.get_inputs()[0].shape[2:])
+        task = TASKS.get(description.task)
+        self._of_places = self._any_size and task is not None and task.places
 
     @classmethod
     def load(cls, directory: Path, threads: int = 0) -> Self:
@@ -82,10 +84,10 @@ class Recogniser:
     def look(self, batch: Pixels) -> Logits:
         """The logits of network inputs, shapes (n, channels, height, width) and (n, labels), as they are: no views."""
         logits = np.asarray(self._session.run(self._outputs[:1], {self._input: batch}, self._options())[0], np.float32)
-        return logits[:, :-1] if self._any_size else logits  # of a page, the last tells whether it stands on its head
+        return logits[:, :-1] if self._of_places else logits  # the last tells of text that stands on its head
 
     def maps(self, image: Image) -> Logits:
-        """The evidence for every label, place by place, of shape (labels, rows, columns), in logits.
+        """The evidence for every output, those of labels first, of shape (outputs, rows, columns), in logits.
 
         Raises BundleError for a model that was exported without maps.
         """

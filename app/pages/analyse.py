@@ -19,8 +19,8 @@ from app.tasks import Locate, Predict, Prediction, low_confidence
 MARGIN = 0.3  # of the height of a line's box, around it: what people leave when they cut out a line
 REAL_SHARE, SURE = 0.06, 0.9  # of the writing in lines as confident as that: a second kind makes a page mixed
 CLEAR = 0.97  # and so does less that is as clear, in lines which are neither specks nor single letters:
-CLEAR_SHARE, CLEAR_WIDTH = 0.002, 2.0  # that have such a share of the writing and are so many times as wide as high,
-CLEAR_TEXT = 0.7  # of which the map is as sure that they are text, no fold, picture or edge of a book
+CLEAR_SHARE, CLEAR_WIDTH = 0.002, 2.0  # that have such a share of the writing, are so many times as wide as high,
+CLEAR_LINE, CLEAR_TEXT = 0.7, 0.7  # and are as sure, as well as text to the map, no fold, picture or edge of a book
 MAP_WEIGHT, DOUBT = 0.7, 0.01  # how much the map's opinion of a line counts, and how sure it may be at most
 STRIP = 3.0  # widths of the pieces of a polygon, in core heights
 
@@ -189,7 +189,8 @@ def is_real(lines: Sequence[PageLine], total: float) -> bool:
 
 
 def counts(line: PageLine, total: float) -> bool:
-    """Whether a line is surely text, and neither a speck nor a single letter."""
+    """Whether a line is surely text, of no doubtful kind, and neither a speck nor a single letter."""
     sides = line.box[2] - line.box[0], line.box[3] - line.box[1]
     long = max(sides) >= CLEAR_WIDTH * min(sides)  # the page may lie on its side
-    return long and line.text >= CLEAR_TEXT and line.weight >= CLEAR_SHARE * total
+    sure = line.prediction.confidence >= CLEAR_LINE and line.text >= CLEAR_TEXT
+    return long and sure and line.weight >= CLEAR_SHARE * total

@@ -18,7 +18,7 @@ LARGEST_WRITING = 12.0  # pages are shrunk further when their writing is larger;
 SMALLEST_WRITING = 4.5  # and enlarged when it is smaller, at most so many times, to so many pixels of the longer side:
 MOST_ENLARGED, LARGEST_SIDE = 2.0, 2400
 USUAL_WRITING = 6.0
-HARDLY_ANY, SOME = 6, 20  # letters: fewer may be due to the direction of the page; so many are no chance in another
+HARDLY_ANY, SOME = 6, 20  # letters: fewer may be due to direction or polarity; so many are no chance in another
 FOUND = 0.3  # of the letters on the map must be on lines: else their ink was not found, but that of something else
 SLIGHT = 2.0  # degrees
 LIGHT = 0.2  # of strokes: from here on they may be light on a dark ground, or faint ones on a rough desk
@@ -83,9 +83,11 @@ def found_on(looks: Looks) -> Upright:
         if best.letters >= SOME and (best is not view or missed or not found.lines):
             view, ink = best, ink_of_text(grey_of(best.pixels), around(best))
             found = find_lines(without_faint_rules(ink), view.places)
-    if view.upside_down > SUSPECT and (over := turned_over(view, looks.locate)).upside_down < view.upside_down:
-        view = over
-        found = find_lines(without_faint_rules(ink.upside_down()), view.places)
+    if found.lines and view.upside_down > SUSPECT:
+        over = turned_over(view, looks.locate)
+        if over.upside_down < view.upside_down and over.letters > FOUND * view.letters:
+            view = over
+            found = find_lines(without_faint_rules(ink.upside_down()), view.places)
     back = np.asarray(np.linalg.inv(view.forth), np.float64)
     direction = view.direction
     return Upright(looks.whole, looks.negative, view.pixels, found, back, direction.orientation, direction.skew)

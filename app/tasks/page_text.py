@@ -1,4 +1,7 @@
-"""Where on a page handwritten and printed lines are: a map for each, and of the whole page which of them it has."""
+"""Where on a page handwritten and printed lines are: a map for each, and of the whole page which of them it has.
+
+A last map tells where text stands on its head.
+"""
 
 from app.preprocess import ImageSpec
 from app.tasks.base import Task

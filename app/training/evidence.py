@@ -21,7 +21,7 @@ AXES = f"{NODE}_axes"
 
 
 def add_maps(path: Path) -> bool:
-    """Add the output `maps` of shape (n, labels, rows, columns) to an ONNX file, or leave it and say False.
+    """Add the output `maps` of shape (n, outputs, rows, columns) to an ONNX file, or leave it and say False.
 
     A network whose head is not linear, or does not follow a mean over the image, has no such maps. Where one part of
     the features does, the evidence of the others, which has no place, is spread evenly.

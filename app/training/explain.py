@@ -51,14 +51,14 @@ class Explanation:
 class LogOdds(nn.Module):
     """The log odds of every class against all others, of shape (n, labels), from a network that gives logits."""
 
-    def __init__(self, network: nn.Module) -> None:
-        """Wrap a network."""
+    def __init__(self, network: nn.Module, labels: int | None = None) -> None:
+        """Wrap a network, of whose outputs the first so many are of labels (None: all)."""
         super().__init__()
-        self.network = network
+        self.network, self.labels = network, labels
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logit minus the logarithm of the others' summed exponentials."""
-        logits: torch.Tensor = self.network(images)
+        logits: torch.Tensor = self.network(images)[:, : self.labels]
         itself = torch.eye(logits.shape[1], dtype=torch.bool, device=logits.device)
         return logits - logits.unsqueeze(1).masked_fill(itself, -torch.inf).logsumexp(2)
 
@@ -70,12 +70,12 @@ def explain_image(
     labels: Sequence[str],
     prediction: Prediction | None = None,
 ) -> Explanation:
-    """Explain the answer for one RGB image by a *network* that gives logits in the order of *labels*.
+    """Explain the answer for one RGB image by a *network* whose first logits are those of *labels*, in order.
 
     *prediction* is the served answer; without it the network's own is taken. The network is put in evaluation mode.
     Raises DataError when the network has no convolutional layer.
     """
-    odds = LogOdds(network).eval()
+    odds = LogOdds(network, len(labels)).eval()
     batch = torch.from_numpy(to_batch([image], spec)).to(device_of(network))
     prediction = prediction or predict_with(network, batch, labels)
     order = sorted(labels, key=lambda label: -prediction.probabilities[label])[:EXPLAINED]
@@ -100,7 +100,7 @@ def explain_uncertain(
 def predict_with(network: nn.Module, batch: torch.Tensor, labels: Sequence[str]) -> Prediction:
     """The network's own answer for a batch of one image, not calibrated and never flagged."""
     with torch.no_grad():
-        row = [float(share) for share in network(batch)[0].softmax(0)]
+        row = [float(share) for share in network(batch)[0, : len(labels)].softmax(0)]
     best = int(np.argmax(row))
     return Prediction(labels[best], row[best], dict(zip(labels, row, strict=True)), uncertain=False)
 

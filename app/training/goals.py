@@ -70,7 +70,7 @@ def confusion_figures(report: Report) -> dict[str, float]:
 
 
 def answer_places(network: Network, images: torch.Tensor) -> torch.Tensor:
-    """Logits of shape (n, labels, rows, columns)."""
+    """Logits of shape (n, outputs, rows, columns)."""
     return network.places(images)
 
 
@@ -80,7 +80,7 @@ def lose_places(logits: torch.Tensor, maps: torch.Tensor, _criterion: nn.Module)
 
 
 def count_places(logits: torch.Tensor, maps: torch.Tensor) -> tuple[float, int]:
-    """The sum of the shares of known places that are rightly told, over all labels, and the number of images."""
+    """The sum of the shares of known places that are rightly told, over all outputs, and the number of images."""
     known = maps[:, -1:] > 0
     right = ((logits > 0) == (maps[:, :-1] > 127)) & known  # noqa: PLR2004 - half of a byte
     counted = known.sum((1, 2, 3)).clamp(min=1) * right.shape[1]

@@ -24,7 +24,7 @@ def loss_of(logits: torch.Tensor, truths: torch.Tensor, criterion: nn.Module) ->
 
 
 def loss_of_maps(logits: torch.Tensor, maps: torch.Tensor) -> torch.Tensor:
-    """The loss of logits of shape (n, labels, rows, columns) for maps of uint8 with a plane more: what is known, 255.
+    """The loss of logits of shape (n, outputs, rows, columns) for maps of uint8 with a plane more: what is known, 255.
 
     Cross-entropy by place, where the surroundings of lines count more, and how little of the lines overlaps what is
     taken for them (F. Milletari and others, V-Net, 2016), which is the same for lines on little and on much of a page.

@@ -26,13 +26,13 @@ ARCHITECTURES = (*TORCHVISION, BASELINE, *OWN)
 
 
 class Network(nn.Module):
-    """Logits of shape (n, labels) from images of shape (n, channels, height, width)."""
+    """Logits of shape (n, outputs) from images of shape (n, channels, height, width); see `Task.outputs`."""
 
-    def __init__(self, backbone: nn.Module, features: int, labels: int) -> None:
+    def __init__(self, backbone: nn.Module, features: int, outputs: int) -> None:
         """Put a new linear head on a *backbone* that gives vectors of length *features*."""
         super().__init__()
         self.backbone = backbone
-        self.head = nn.Linear(features, labels)
+        self.head = nn.Linear(features, outputs)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Head over backbone."""
@@ -40,7 +40,7 @@ class Network(nn.Module):
         return logits
 
     def places(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits place by place, of shape (n, labels, rows, columns): the head before the backbone takes the mean."""
+        """Logits place by place, of shape (n, outputs, rows, columns): the head before the backbone takes the mean."""
         features = self.backbone.get_submodule("features")(images)
         logits: torch.Tensor = self.head(features.movedim(1, -1)).movedim(-1, 1)
         return logits
@@ -237,7 +237,7 @@ def load_checkpoint(path: Path, task: Task) -> Checkpoint:
         raise DataError(message)
     spec = ImageSpec.model_validate_json(str(saved["spec"]))
     network = build_network(str(saved["architecture"]), task, spec, weights="none")
-    network.load_state_dict(dict(saved["state"]))
+    fill(network, dict(saved["state"]), str(saved["architecture"]))
     return Checkpoint(network.eval(), spec, task.labels)
 
 

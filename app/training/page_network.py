@@ -48,8 +48,8 @@ class PageFeatures(nn.Module):
         self.up_third = Up(fourth, third)
         self.up_second = Up(third, second)
         self.up_first = Up(second, first)
-        self.up_stem = Up(first, stem, apart(stem))
         self.way_up = nn.Sequential(block(second, second), nn.Conv2d(second, 1, 1))
+        self.up_stem = Up(first, stem, apart(stem))  # comes last: its convolution is what Grad-CAM looks at
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Down, and up again beside the levels of the way down."""

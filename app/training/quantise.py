@@ -124,7 +124,10 @@ def on_images(recogniser: Recogniser, items: Sequence[Item], progress: str) -> t
 
 
 def on_places(recogniser: Recogniser, items: Sequence[Item], progress: str) -> tuple[float, float]:
-    """The same of the map: for every label and every place of which it is known, whether the label is there."""
+    """The same of the map: for every label and every place of which it is known, whether the label is there.
+
+    The last map, of which way up text stands, is not judged.
+    """
     confidences, right = [], []
     for item in tqdm(items, desc=progress, unit="page", mininterval=2):
         page, maps = item.read_places()

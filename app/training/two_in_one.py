@@ -20,7 +20,7 @@ import torch
 from app.errors import DataError, PenPressError
 from app.preprocess import ImageSpec
 from app.tasks import TASKS
-from app.training.model import build_network, read_checkpoint, save_checkpoint
+from app.training.model import build_network, fill, read_checkpoint, save_checkpoint
 
 State = Mapping[str, torch.Tensor]
 TOGETHER: dict[tuple[str, ...], str] = {("strided", "residual_wide"): "strided_residual"}
@@ -69,7 +69,12 @@ def merge(paths: Sequence[Path], temperatures: Sequence[float], out: Path) -> st
     task, spec = TASKS[str(saved[0]["task"])], ImageSpec.model_validate_json(str(saved[0]["spec"]))
     network = build_network(architecture, task, spec, weights="none")
     states = [dict(each["state"]) for each in saved]
-    network.load_state_dict(mean(states) if architecture == names[0] else side_by_side(states, temperatures))
+    if architecture == names[0]:
+        for state in states:  # also where one is from before its architecture changed
+            fill(network, state, architecture)
+        network.load_state_dict(mean(states))
+    else:
+        network.load_state_dict(side_by_side(states, temperatures))
     save_checkpoint(out, network, architecture, task, spec)
     return f"--task {task.name} --architecture {architecture} --weights {out} --epochs 1 --learning-rate 1e-5"
 
