@@ -349,7 +349,7 @@ def test_a_page_is_judged(tmp_path: Path) -> None:
     assert read_samples(tmp_path, "train", {}) == []
     del row["page_label"]
     (tmp_path / "pages.jsonl").write_text(json.dumps(row))
-    with pytest.raises(DataError, match="a.png has no page_label"):
+    with pytest.raises(DataError, match=r"a\.png has no page_label"):
         read_samples(tmp_path, "test", {})
 
 
