@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.data.cuttings import Cuttings, core_height, core_of, coverage_of, cut_off
+from app.data.cuttings import INKED, Cuttings, beside, core_height, core_of, coverage_of, cut_off, middle_of
 from app.errors import DataError
 from tests.lines import strokes, write_line, write_lines
 
@@ -76,3 +76,35 @@ def test_a_data_set_without_documents_of_a_class_is_refused(tmp_path: Path, line
     write_lines(tmp_path, {"handwritten b train": lines, "printed c test": 9})
     with pytest.raises(DataError, match=r"has no documents with 4 lines of each class to train on; import more"):
         Cuttings(tmp_path)
+
+
+def test_short_cuttings_are_joined_until_they_fill_their_room(tmp_path: Path) -> None:
+    """Words become a line of words at one height, with gaps between them; none is longer than its room."""
+    write_lines(tmp_path, {"handwritten a train": 6, "printed a train": 4})
+    document = Cuttings(tmp_path).document(np.random.default_rng(1), "handwritten")
+    for seed in range(5):
+        coverage, core = document.line(np.random.default_rng(seed), 10, 900)
+        assert 450 <= coverage.shape[1] <= 900
+        assert core[-1][1] - core[0][1] == pytest.approx(10, abs=0.1)
+        rows = np.flatnonzero((coverage > INKED).any(axis=1))
+        assert rows.max() - rows.min() < 25
+
+
+def test_two_cuttings_stand_beside_each_other() -> None:
+    """Their middles are at one height, the gap between them is blank, and nothing of either is lost."""
+    first, second = np.zeros((20, 30), np.float32), np.zeros((12, 10), np.float32)
+    first[12:18], second[2:8] = 1, 1
+    whole = beside(first, second, 7)
+    assert whole.shape[1] == 30 + 7 + 10
+    assert not whole[:, 30:37].any()
+    assert whole.sum() == first.sum() + second.sum()
+    assert abs(middle_of(whole[:, :30]) - middle_of(whole[:, 37:])) <= 1
+
+
+def test_documents_of_several_data_sets_are_used(tmp_path: Path) -> None:
+    """One may have what another lacks."""
+    write_lines(tmp_path / "first", {"handwritten a train": 5})
+    write_lines(tmp_path / "second", {"handwritten b train": 6, "printed c train": 4})
+    documents = Cuttings(tmp_path / "first", tmp_path / "second").documents
+    assert [len(each.files) for each in documents["handwritten"]] == [5, 6]
+    assert [each.files[0].parent.name for each in documents["printed"]] == ["second"]

@@ -104,8 +104,8 @@ def test_pages_of_archives_have_lines_where_their_ink_is(kind: str) -> None:
 def test_pages_are_composed_of_the_lines_of_a_data_set(cuttings: Cuttings) -> None:
     """Some columns are set with lines that were cut out, the others with fonts; a seed fixes the page."""
     random = np.random.default_rng(0)
-    sheet = Sheet(random, (900, 1200), "train")
-    scribes = [Scribe(sheet, "handwritten", 12, cuttings) for _ in range(20)]
+    sheet = Sheet(random, (900, 1200), "train", cuttings=cuttings)
+    scribes = [Scribe(sheet, sheet.hand("handwritten", 12)) for _ in range(20)]
     real = [scribe for scribe in scribes if scribe.document is not None]
     assert 4 < len(real) < 20
     real[0].write(50, 300, 500)
@@ -119,6 +119,26 @@ def test_pages_are_composed_of_the_lines_of_a_data_set(cuttings: Cuttings) -> No
     )
     assert first[0].tobytes() == second[0].tobytes()
     assert first[2] == second[2]
+
+
+@pytest.mark.parametrize("kind", ["note", "form", "table"])
+def test_entries_by_hand_are_cut_out_too(cuttings: Cuttings, kind: str) -> None:
+    """Some present-day documents are filled in with what was cut out: lines where the ink is, none beyond the sheet."""
+    real = 0
+    for seed in range(6):
+        images = [
+            draw_document(np.random.default_rng(seed), kind, "train", photo=False, material=material)
+            for material in (Material(), Material(cuttings))
+        ]
+        real += images[0][0].tobytes() != images[1][0].tobytes()
+        image, label, lines = images[1]
+        assert label == CLASSES[kind]
+        grey = np.asarray(image.convert("L")).astype(int)
+        pens = [line.box for line in lines if line.label == "handwritten"]
+        inked = [grey[top:bottom, left:right] for left, top, right, bottom in pens]
+        assert np.mean([np.percentile(box, 80) - box.min() > 15 for box in inked]) > 0.9
+        assert all(left >= 0 and right <= image.width for left, _, right, _ in pens)
+    assert real > 0
 
 
 def test_what_is_no_text_is_no_line() -> None:
@@ -140,9 +160,9 @@ def test_marks_are_left_where_nothing_else_is(cuttings: Cuttings) -> None:
     """Half of the sheets get one to four, in ink and in pencil; all are handwritten lines, hardly any crosses print."""
     tools, marked, count, crossed = set(), 0, 0, 0
     for seed in range(40):
-        sheet = Sheet(np.random.default_rng(seed), (900, 1200), "train")
+        sheet = Sheet(np.random.default_rng(seed), (900, 1200), "train", cuttings=cuttings if seed % 2 else None)
         sheet.write(sheet.hand("printed", 20, 20), "some printed words", 100, 600)
-        leave_marks(sheet, cuttings if seed % 2 else None)
+        leave_marks(sheet)
         (left, top, right, bottom), marks = sheet.lines[0].box, sheet.lines[1:]
         crossed += sum(
             mark.box[0] < right and mark.box[2] > left and mark.box[1] < bottom and mark.box[3] > top for mark in marks

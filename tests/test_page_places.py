@@ -13,8 +13,10 @@ from PIL import Image
 from app.config import Settings
 from app.data.data_import_page_maps import main as import_maps
 from app.data.manifest import map_beside
-from app.errors import DataError
-from app.inference.recogniser import Recogniser
+from app.errors import BundleError, DataError
+from app.inference.bundle import MODEL, read_description
+from app.inference.promotion import compare, held_out_cases
+from app.inference.recogniser import Recogniser, open_session
 from app.preprocess import to_array
 from app.tasks import TASKS
 from app.tasks.page_text import PAGE_TEXT
@@ -134,6 +136,29 @@ def test_a_network_of_other_outputs_is_refused(outcome: Outcome, tmp_path: Path)
     torch.save(saved | {"state": state}, tmp_path / "old.pth")
     with pytest.raises(DataError, match="the weights do not fit page_map"):
         load_checkpoint(tmp_path / "old.pth", PAGE_TEXT)
+
+
+def test_a_model_without_the_last_output_is_told_so(outcome: Outcome) -> None:
+    """Where labels and outputs do not fit, the message says that one output is for none of the labels."""
+    description = read_description(outcome.bundle).model_copy(update={"labels": ("a", "b", "c")})
+    recogniser = Recogniser(description, open_session(outcome.bundle / MODEL))
+    with pytest.raises(BundleError, match=r"gives \(1, 2\) outputs for 1 images .*less one for text on its head"):
+        recogniser.predict([Image.new("RGB", (96, 96), "white")])
+
+
+def test_a_run_is_chosen_and_judged_by_its_places(outcome: Outcome, settings: Settings) -> None:
+    """The metric of the task is that of places, what the gate measures for the bundle, and it is on the card."""
+    figures = read_description(outcome.bundle).figures
+    assert PAGE_TEXT.metric in figures
+    assert {"test_places_accuracy", "test_places_ece", "validation_places_ece"} <= figures.keys()
+    recogniser = Recogniser.load(outcome.bundle)
+    cases = held_out_cases(settings.datasets, PAGE_TEXT, ["drawn"])
+    comparison = compare(recogniser, recogniser, cases, PAGE_TEXT)
+    assert comparison.candidate.accuracy == pytest.approx(figures["test_places_accuracy"])
+    assert comparison.failures == ()
+    assert f"rightly, as they lie and on their heads | {figures[PAGE_TEXT.metric]:.4f} |" in (
+        (outcome.bundle / "README.md").read_text("utf-8")
+    )
 
 
 def test_places_are_learnt(settings: Settings) -> None:

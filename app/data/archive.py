@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 
 from app.data import texts
-from app.data.cuttings import Cuttings
 from app.data.marks import leave_marks
 from app.data.paper import Plane, smooth_field
 from app.data.scribe import Scribe, words
@@ -40,18 +39,18 @@ def column(scribe: Scribe, place: Place, pitch: float) -> None:
         first = last
 
 
-def prose(sheet: Sheet, cuttings: Cuttings | None) -> None:
+def prose(sheet: Sheet) -> None:
     """One or two columns of prose, perhaps with a heading and notes in the margin."""
     random, (width, height) = sheet.random, sheet.size
     label = texts.pick(random, BOTH)
     columns = int(random.choice([1, 2, 3], p=[0.6, 0.34, 0.06]))
     pitch = height * random.uniform(0.016, 0.045) if columns == 1 else height * random.uniform(0.014, 0.026)
-    scribe = Scribe(sheet, label, pitch * random.uniform(0.26, 0.42), cuttings)
+    scribe = Scribe(sheet, sheet.hand(label, pitch * random.uniform(0.26, 0.42)))
     margin, gap = width * random.uniform(0.05, 0.22), width * random.uniform(0.015, 0.05)
     left, right, top = margin, width * random.uniform(0.82, 0.97), height * random.uniform(0.03, 0.18)
     bottom = height * random.uniform(0.5, 0.97)
     if random.random() < 0.4:
-        heading = Scribe(sheet, label, scribe.size * random.uniform(1.0, 2.2), cuttings)
+        heading = Scribe(sheet, sheet.hand(label, scribe.size * random.uniform(1.0, 2.2)))
         heading.write(width * random.uniform(0.2, 0.45), top, width * 0.5, random.uniform(0.3, 1))
     step = (right - left + gap) / columns
     for number in range(columns):
@@ -60,16 +59,16 @@ def prose(sheet: Sheet, cuttings: Cuttings | None) -> None:
             sheet.rule((start - gap / 2, top), (start - gap / 2, bottom), 1)
         column(scribe, (start, start + step - gap, top + pitch * 0.5, bottom), pitch)
     if margin > 0.14 * width and random.random() < 0.6:
-        notes(sheet, cuttings, label, (margin * 0.08, margin * 0.92, top, bottom))
+        notes(sheet, label, (margin * 0.08, margin * 0.92, top, bottom))
     if random.random() < 0.5:
-        scribe.sheet.write(scribe.font, texts.code(random), width * random.uniform(0.1, 0.85), height * 0.03)
+        scribe.sheet.write(scribe.hand, texts.code(random), width * random.uniform(0.1, 0.85), height * 0.03)
 
 
-def notes(sheet: Sheet, cuttings: Cuttings | None, label: str, place: Place) -> None:
+def notes(sheet: Sheet, label: str, place: Place) -> None:
     """Write short notes into the margin, in the hand of the page or another."""
     random, (left, right, top, bottom) = sheet.random, place
     kind = label if random.random() < 0.6 else texts.pick(random, BOTH)
-    scribe = Scribe(sheet, kind, random.uniform(6, 9), cuttings)
+    scribe = Scribe(sheet, sheet.hand(kind, random.uniform(6, 9)))
     base = top
     while base < bottom:
         base += random.uniform(30, 260)
@@ -78,12 +77,12 @@ def notes(sheet: Sheet, cuttings: Cuttings | None, label: str, place: Place) -> 
             base += scribe.size * 3
 
 
-def register(sheet: Sheet, cuttings: Cuttings | None) -> None:
+def register(sheet: Sheet) -> None:
     """A table with a printed head and short entries, row by row."""
     random, (width, height) = sheet.random, sheet.size
     pitch = height * random.uniform(0.015, 0.035)
-    pens = [Scribe(sheet, "handwritten", pitch * random.uniform(0.26, 0.36), cuttings) for _ in range(2)]
-    press = Scribe(sheet, "printed", random.uniform(5.5, 9), None)
+    pens = [Scribe(sheet, sheet.hand("handwritten", pitch * random.uniform(0.26, 0.36))) for _ in range(2)]
+    press = Scribe(sheet, sheet.hand("printed", random.uniform(5.5, 9)), only_fonts=True)
     edges = np.sort(random.uniform(0.03, 0.97, int(random.integers(4, 9))))
     edges = np.concatenate([[0.02], edges[np.diff(edges, prepend=0.0) > 0.06], [0.98]]) * width
     top, bottom = height * random.uniform(0.08, 0.22), height * random.uniform(0.75, 0.99)
@@ -111,12 +110,12 @@ def head(press: Scribe, cells: Sequence[tuple[float, float]], base: float) -> No
             press.write(start + 6, base - 8 - row * press.size * 2.6, end - start - 12, random.uniform(0.5, 1))
 
 
-def title_page(sheet: Sheet, cuttings: Cuttings | None) -> None:
+def title_page(sheet: Sheet) -> None:
     """A few centred lines in very different sizes."""
     random, (width, height) = sheet.random, sheet.size
     base = height * random.uniform(0.06, 0.2)
     while base < height * random.uniform(0.7, 0.97):
-        scribe = Scribe(sheet, "printed", float(np.exp(random.uniform(np.log(7), np.log(34)))), cuttings)
+        scribe = Scribe(sheet, sheet.hand("printed", float(np.exp(random.uniform(np.log(7), np.log(34))))))
         base += scribe.size * 2
         for _ in range(int(random.integers(1, 4))):
             room = width * random.uniform(0.25, 0.86)
@@ -124,18 +123,18 @@ def title_page(sheet: Sheet, cuttings: Cuttings | None) -> None:
             base += scribe.size * random.uniform(2.2, 3)
         base += height * random.uniform(0, 0.09)
     if random.random() < 0.3:
-        pen = Scribe(sheet, "handwritten", random.uniform(8, 16), cuttings)
+        pen = Scribe(sheet, sheet.hand("handwritten", random.uniform(8, 16)))
         pen.write(width * random.uniform(0.1, 0.5), height * random.uniform(0.9, 0.97), width * 0.4, 0.7)
 
 
-def annotated(sheet: Sheet, cuttings: Cuttings | None) -> None:
+def annotated(sheet: Sheet) -> None:
     """A printed page with corrections between the lines, notes, a signature."""
     random, (width, height) = sheet.random, sheet.size
     pitch = height * random.uniform(0.02, 0.034)
-    press = Scribe(sheet, "printed", pitch * random.uniform(0.25, 0.34), cuttings)
+    press = Scribe(sheet, sheet.hand("printed", pitch * random.uniform(0.25, 0.34)))
     left, right, top, bottom = width * 0.14, width * 0.92, height * 0.08, height * random.uniform(0.4, 0.85)
     column(press, (left, right, top, bottom), pitch)
-    pen = Scribe(sheet, "handwritten", pitch * random.uniform(0.26, 0.5), cuttings)
+    pen = Scribe(sheet, sheet.hand("handwritten", pitch * random.uniform(0.26, 0.5)))
     for _ in range(int(random.integers(1, 7))):
         place, base = random.uniform(left, right * 0.8), random.choice(np.arange(top, bottom, pitch)) + pitch * 0.45
         pen.write(place, base, right - place, random.uniform(0.1, 0.4))
@@ -146,7 +145,7 @@ def annotated(sheet: Sheet, cuttings: Cuttings | None) -> None:
             pen.write(random.uniform(left, width * 0.5), base, width * 0.5, random.uniform(0.3, 1))
 
 
-def typescript(sheet: Sheet, cuttings: Cuttings | None) -> None:
+def typescript(sheet: Sheet) -> None:
     """Typed lines, of which some words are struck out and others written above them or after them, in pen or pencil."""
     random, (width, height) = sheet.random, sheet.size
     pitch = height * random.uniform(0.017, 0.034)
@@ -161,7 +160,7 @@ def typescript(sheet: Sheet, cuttings: Cuttings | None) -> None:
         lines.append((base, end))
         base += pitch * (1 if random.random() < 0.93 else random.uniform(1.5, 3))
     tool = "pencil" if random.random() < 0.35 else "handwritten"
-    pen = Scribe(sheet, "handwritten", typed.size * random.uniform(0.7, 1.3), cuttings, tool)
+    pen = Scribe(sheet, sheet.hand("handwritten", typed.size * random.uniform(0.7, 1.3), tool=tool))
     for _ in range(int(random.integers(0, 7))):
         base, end = lines[int(random.integers(len(lines)))]
         if random.random() < 0.3 and end < right - 0.05 * width:
@@ -173,7 +172,7 @@ def typescript(sheet: Sheet, cuttings: Cuttings | None) -> None:
         pen.write(start, base - pitch * random.uniform(0.4, 0.55), room, 1.0)
 
 
-KINDS: dict[str, Callable[[Sheet, Cuttings | None], None]] = {
+KINDS: dict[str, Callable[[Sheet], None]] = {
     "prose": prose,
     "register": register,
     "title page": title_page,
@@ -182,10 +181,10 @@ KINDS: dict[str, Callable[[Sheet, Cuttings | None], None]] = {
 }
 
 
-def draw_page(kind: str, sheet: Sheet, cuttings: Cuttings | None) -> None:
+def draw_page(kind: str, sheet: Sheet) -> None:
     """Draw a page of a kind, with what its readers left on it and all that is no text."""
-    KINDS[kind](sheet, cuttings)
-    leave_marks(sheet, cuttings)
+    KINDS[kind](sheet)
+    leave_marks(sheet)
     decorate(sheet)
 
 

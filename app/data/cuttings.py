@@ -23,6 +23,8 @@ LEAST_LINES = 4  # of a document
 STRIP = 3.0  # heights of small letters: a core is measured in strips so wide
 MIDDLE = (0.22, 0.78)  # of a strip's ink, from above, lies in the core
 LONG = 30  # heights of small letters: where a line has so much room, the longer of two is taken
+HALF, GAP = 0.5, (0.8, 1.8)  # of the room is filled at least; heights of small letters between cuttings
+INKED = 0.3  # coverage of what is ink, not its soft edge
 LARGEST, SMALLEST = 1.6, 0.35  # times so large or small cuttings are made at most
 
 Core = list[tuple[float, float]]
@@ -35,34 +37,48 @@ class Document:
     files: Sequence[Path]
 
     def line(self, random: Random, size: float, room: int) -> tuple[Plane, Core]:
-        """The coverage of a line whose small letters are about *size* pixels high, cut off after *room*; its core."""
+        """The coverage of a line whose small letters are about *size* pixels high, cut off after *room*; its core.
+
+        A cutting that does not fill half of the room is followed by others.
+        """
+        coverage, height = self._piece(random, size, room)
+        while coverage.shape[1] < HALF * room:
+            piece, _ = self._piece(random, size, room)
+            coverage = beside(coverage, piece, round(height * random.uniform(*GAP)))
+        coverage = cut_off(coverage, room, height)
+        return coverage, core_of(coverage, height)
+
+    def _piece(self, random: Random, size: float, room: int) -> tuple[Plane, float]:
+        """Any cutting without blank columns at its ends, in this size, and the height of its small letters."""
         drawn = [coverage_of(self.files[int(number)]) for number in random.integers(len(self.files), size=2)]
         coverage = max(drawn, key=lambda plane: plane.shape[1] / plane.shape[0]) if room > LONG * size else drawn[0]
         height = core_height(coverage)
         scale = float(np.clip(size / height, SMALLEST, LARGEST))
         shape = max(4, round(coverage.shape[1] * scale)), max(4, round(coverage.shape[0] * scale))
-        coverage = np.asarray(cv2.resize(coverage, shape, interpolation=cv2.INTER_AREA), np.float32)
-        coverage = cut_off(coverage, room, height * scale)
-        return coverage, core_of(coverage, height * scale)
+        scaled = np.asarray(cv2.resize(coverage, shape, interpolation=cv2.INTER_AREA), np.float32)
+        inked = np.flatnonzero(scaled.max(axis=0) > INKED)
+        return (scaled[:, inked[0] : inked[-1] + 1] if inked.size else scaled), height * scale
 
 
 class Cuttings:
-    """The documents of a data set that have enough lines for a page."""
+    """The documents of data sets that have enough lines for a page."""
 
-    def __init__(self, folder: Path) -> None:
-        """Take the training split of the data set in *folder*; raises DataError where it has no such documents."""
-        self.folder = folder
+    def __init__(self, *folders: Path) -> None:
+        """Take the training splits of the data sets in *folders*; raises DataError where these have none of a class."""
+        self.folders = folders
         if not all(self.documents[label] for label in LABELS):
-            message = f"{folder} has no documents with {LEAST_LINES} lines of each class to train on; import more"
+            names = ", ".join(map(str, folders))
+            message = f"{names} has no documents with {LEAST_LINES} lines of each class to train on; import more"
             raise DataError(message)
 
     @cached_property
     def documents(self) -> dict[str, list[Document]]:
         """For each class the documents."""
         files: dict[tuple[str, str], list[Path]] = defaultdict(list)
-        for entry in read_manifest(self.folder):
-            if entry.split == "train":
-                files[entry.label, entry.document].append(self.folder / entry.path)
+        for folder in self.folders:
+            for entry in read_manifest(folder):
+                if entry.split == "train":
+                    files[entry.label, entry.document].append(folder / entry.path)
         documents: dict[str, list[Document]] = defaultdict(list)
         for (label, _), found in files.items():
             if len(found) >= LEAST_LINES:
@@ -123,11 +139,28 @@ def core_of(coverage: Plane, height: float) -> Core:
     middles = found[:, 1:].mean(axis=1)
     degree = 0 if len(found) < 3 else 1 if len(found) < 6 else 2
     curve: NDArray[np.float64] = np.polyfit(found[:, 0], middles, degree)
-    inked = np.flatnonzero(coverage.max(axis=0) > 0.3)
+    inked = np.flatnonzero(coverage.max(axis=0) > INKED)
     start, end = (int(inked[0]), int(inked[-1]) + 1) if inked.size else (0, coverage.shape[1])
     x = np.linspace(start, end, 2 + len(found))
     upper = [(float(a), float(b) - height / 2) for a, b in zip(x, np.polyval(curve, x), strict=True)]
     return upper + [(a, b + height) for a, b in upper[::-1]]
+
+
+def beside(first: Plane, second: Plane, gap: int) -> Plane:
+    """Two cuttings in one line, the middles of their small letters at one height."""
+    middles = [middle_of(plane) for plane in (first, second)]
+    above = [max(middles) - middle for middle in middles]
+    height = max(plane.shape[0] + up for plane, up in zip((first, second), above, strict=True))
+    whole = np.zeros((height, first.shape[1] + gap + second.shape[1]), np.float32)
+    whole[above[0] : above[0] + first.shape[0], : first.shape[1]] = first
+    whole[above[1] : above[1] + second.shape[0], first.shape[1] + gap :] = second
+    return whole
+
+
+def middle_of(coverage: Plane) -> int:
+    """The row in the middle of a line's small letters."""
+    rows = coverage.sum(axis=1).cumsum()
+    return int(np.mean(np.searchsorted(rows, np.array(MIDDLE) * rows[-1])))
 
 
 def cut_off(coverage: Plane, room: int, height: float) -> Plane:

@@ -1,7 +1,7 @@
 """Draws whole documents: present-day letters, invoices, receipts, forms, notes, or pages as archives hold them.
 
     python -m app.data.documents --out DIR --pages 120
-    python -m app.data.documents --out DIR --kinds prose register --lines app/data/datasets/catmus
+    python -m app.data.documents --out DIR --kinds prose register note --lines app/data/datasets/catmus
     python -m app.data.documents --out DIR --kinds form table --glyphs CHARACTERS
 
 Owns how documents become files; what stands on them is in `present_day` and `archive`, the sheet in `sheet`, the
@@ -61,15 +61,16 @@ def draw_document(
     script = pick_script(random, fonts) if material.other_scripts else LATIN
     hands = list(material.hands.get(split, {}).values())
     if kind in archive.KINDS:
-        sheet = Sheet(random, (int(random.integers(900, 1300)), 1600), fonts, hands=hands, script=script)
-        archive.draw_page(kind, sheet, material.cuttings)
+        size = int(random.integers(900, 1300)), 1600
+        sheet = Sheet(random, size, fonts, hands=hands, script=script, cuttings=material.cuttings)
+        archive.draw_page(kind, sheet)
     else:
         draw, size = KINDS[kind]
         sticker = STICKERS[int(random.integers(len(STICKERS)))] if kind == "sticky" else None
-        sheet = Sheet(random, size, fonts, sticker, hands=hands, script=script)
+        sheet = Sheet(random, size, fonts, sticker, hands=hands, script=script, cuttings=material.cuttings)
         draw(sheet)
         if kind in SIGNED:
-            leave_marks(sheet, material.cuttings)
+            leave_marks(sheet)
     image, matrix = capture(random, coloured(sheet), photo=photo)
     return image, sheet.label, [line.moved(matrix) for line in sheet.lines]
 
@@ -115,7 +116,7 @@ def main(arguments: list[str] | None = None) -> int:
         default=list(KINDS),
         help="what to draw (default: present-day documents)",
     )
-    parser.add_argument("--lines", type=Path, help="a data set of lines to compose pages of archives of")
+    parser.add_argument("--lines", nargs="+", type=Path, help="data sets of lines to cut some of the writing out of")
     parser.add_argument("--glyphs", type=Path, help="parquet files of single characters, for pens to write with")
     parser.add_argument("--other-scripts", action="store_true", help="documents in Arabic, Chinese, Cyrillic and so on")
     parser.add_argument("--for-training", action="store_true", help="every document for training, in any font")
@@ -126,7 +127,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(LEFT_OUT)
     try:
         material = Material(
-            Cuttings(options.lines) if options.lines else None,
+            Cuttings(*options.lines) if options.lines else None,
             read_hands(options.glyphs) if options.glyphs else {},
             options.other_scripts,
             options.for_training,

@@ -14,10 +14,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL.Image import Image
 
 from app.errors import DataError
 from app.preprocess import read_image
+from app.tasks import PLACE
 
 FILE_NAME = "manifest.csv"
 SPLITS = ("train", "validation", "test")
@@ -74,6 +77,15 @@ def read_listed(file: Path) -> Image:
 def map_beside(file: Path) -> Path:
     """Where the map of an image lies, which says where on it the labels are: `x.map.png` beside `x.jpg`."""
     return file.with_suffix(".map.png")
+
+
+def read_places(file: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Read an image in grey, and the map beside it; raises DataError when they do not belong together."""
+    page, maps = np.asarray(read_listed(file).convert("L")), np.asarray(read_listed(map_beside(file)))
+    if maps.shape[:2] != tuple(-(-length // PLACE) for length in page.shape):
+        message = f"{file} has a map of {maps.shape} for its {page.shape} pixels; import the data set again"
+        raise DataError(message)
+    return page, maps
 
 
 def write_manifest(directory: Path, samples: Iterable[Sample]) -> None:

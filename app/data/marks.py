@@ -6,7 +6,6 @@ Such marks are short, of any size, stand anywhere, and in pencil are much paler 
 import numpy as np
 
 from app.data import texts
-from app.data.cuttings import Cuttings
 from app.data.paper import Random
 from app.data.scribe import Scribe
 from app.data.sheet import Sheet
@@ -17,16 +16,16 @@ LEAST_SIZE, LARGEST_SIZE = 6.0, 26.0  # pixels of the height of an x
 TRIES = 30  # places that are looked at for a free one
 
 
-def leave_marks(sheet: Sheet, cuttings: Cuttings | None) -> None:
+def leave_marks(sheet: Sheet) -> None:
     """Leave up to four marks on half of the sheets, each where nothing else is."""
     random = sheet.random
     for _ in range(int(random.integers(1, 5)) if random.random() < MARKED else 0):
         size = float(np.exp(random.uniform(np.log(LEAST_SIZE), np.log(LARGEST_SIZE))))
         tool = "pencil" if random.random() < PENCIL else "handwritten"
         if random.random() < 0.35:
-            note(Scribe(sheet, "handwritten", min(size, 14.0), cuttings, tool))
+            note(Scribe(sheet, sheet.hand("handwritten", min(size, 14.0), tool=tool)))
         else:
-            scribe = Scribe(sheet, "handwritten", size, None, tool)
+            scribe = Scribe(sheet, sheet.hand("handwritten", size, tool=tool), only_fonts=True)
             sign(scribe, short(random))
 
 
@@ -45,7 +44,7 @@ def sign(scribe: Scribe, text: str) -> None:
     """Write *text* where there is room for it."""
     sheet, size = scribe.sheet, scribe.size
     if place := free_place(sheet, (size * 1.3 * len(text), size * 3.5)):
-        sheet.write(scribe.font, text, place[0], place[1] + size * 2.4, sheet.size[0] - place[0])
+        sheet.write(scribe.hand, text, place[0], place[1] + size * 2.4, sheet.size[0] - place[0])
 
 
 def note(scribe: Scribe) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from app.data import texts
 from app.data.camera import Colour
 from app.data.paper import Random
+from app.data.scribe import Scribe
 from app.data.sheet import Sheet
 
 A4, RECEIPT, STICKY = (1130, 1600), (520, 1500), (760, 760)  # pixels of sheets
@@ -91,7 +92,7 @@ def receipt(sheet: Sheet) -> None:
 
 def form(sheet: Sheet) -> None:
     """A printed form with handwritten entries on its rules or in its boxes."""
-    random, hand, pen = sheet.random, sheet.hand("printed", 7, 12), sheet.hand("handwritten", 9, 16)
+    random, hand, pen = sheet.random, sheet.hand("printed", 7, 12), Scribe(sheet, sheet.hand("handwritten", 9, 16))
     width, height = sheet.size
     left, pitch = width * 0.08, height * random.uniform(0.035, 0.06)
     sheet.write(replace(hand, size=hand.size * 2), texts.title(random), left, height * 0.07)
@@ -100,7 +101,7 @@ def form(sheet: Sheet) -> None:
         end = sheet.write(hand, texts.pick(random, texts.LABELS.split()) + ":", left + 8, base, width * 0.3)
         text = texts.pick(random, [texts.name(random), texts.date(random), texts.address(random), texts.code(random)])
         if random.random() < 0.8:  # some entries stay blank
-            sheet.write(pen, text, end + 20, base)
+            pen.say(text, end + 20, base)
         sheet.rule((left if boxed else end + 8, base + 7), (width * 0.92, base + 7), 1 + boxed)
         base += pitch
     for edge in (left, width * 0.92) if boxed else ():
@@ -109,7 +110,7 @@ def form(sheet: Sheet) -> None:
 
 def table(sheet: Sheet) -> None:
     """A printed table whose cells were filled in by hand: words, single figures, dates; some stay blank."""
-    random, hand, pen = sheet.random, sheet.hand("printed", 7, 10), sheet.hand("handwritten", 8, 15)
+    random, hand, pen = sheet.random, sheet.hand("printed", 7, 10), Scribe(sheet, sheet.hand("handwritten", 8, 15))
     width, height = sheet.size
     sheet.write(
         replace(hand, size=hand.size * random.uniform(1.2, 2.4)), texts.title(random), width * 0.1, height * 0.07
@@ -133,8 +134,10 @@ def table(sheet: Sheet) -> None:
                 if printed
                 else contents[column](random)
             )
-            if printed or random.random() < 0.85:
-                sheet.write(hand if printed else pen, text, start, base, right - start)
+            if printed:
+                sheet.write(hand, text, start, base, right - start)
+            elif random.random() < 0.85:
+                pen.say(text, start, base, right - start)
     for edge in edges if grid else ():
         sheet.rule((edge, top), (edge, top + rows * pitch), 1)
 
@@ -145,11 +148,11 @@ def note(sheet: Sheet) -> None:
     pitch = height * random.uniform(0.021, 0.05) * (2 if width == height else 1)
     kind = texts.pick(random, ["plain", "ruled", "squared"] if width < height else ["plain"])
     size = pitch * random.uniform(0.3, 0.42)
-    pen = sheet.hand("handwritten", size, size)
+    pen = Scribe(sheet, sheet.hand("handwritten", size))
     left, base, end = width * random.uniform(0.06, 0.16), 2.5 * pitch, height * random.uniform(0.25, 0.95)
     squares = pitch / int(random.choice([1, 2]))
     while base < end:
-        sheet.write(pen, words(random, int(random.integers(2, 14))), left, base - 0.1 * pitch)
+        pen.say(words(random, int(random.integers(2, 14))), left, base - 0.1 * pitch)
         base += pitch * (1 + (random.random() < 0.08))  # a blank line now and then
     for row in np.arange(0.5 * pitch, height, pitch if kind == "ruled" else squares) if kind != "plain" else ():
         sheet.rule((0, row), (width, row))

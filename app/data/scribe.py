@@ -1,6 +1,6 @@
 """Writes lines of one class on a sheet, in one hand: drawn with a font, or cut out of one real document.
 
-Knows where single lines go, not what stands where on a page (`archive`, `marks`).
+Knows where single lines go, not what stands where on a page (`archive`, `present_day`, `marks`).
 """
 
 from dataclasses import replace
@@ -8,34 +8,42 @@ from dataclasses import replace
 import numpy as np
 
 from app.data import texts
-from app.data.cuttings import Cuttings
 from app.data.paper import Random
-from app.data.sheet import Sheet
+from app.data.sheet import Hand, Sheet
 
 REAL = 0.6  # of the columns are set with cuttings when there are any
+WIDTH = 1.3  # of a letter, in heights of an x
 
 
 class Scribe:
     """Writes lines of one class on a sheet, all in one hand, or all cut out of one real document."""
 
-    def __init__(self, sheet: Sheet, label: str, size: float, cuttings: Cuttings | None, tool: str = "") -> None:
-        """Take up a pen or a press whose x is *size* pixels high, or another *tool* that a class is written with."""
-        self.sheet, self.label, self.size = sheet, label, size
-        self.font = replace(sheet.hand(label, size, size), tool=tool or label)
+    def __init__(self, sheet: Sheet, hand: Hand, *, only_fonts: bool = False) -> None:
+        """Take up a pen or a press; with *only_fonts* nothing is cut out."""
+        self.sheet, self.hand, self.label, self.size = sheet, hand, hand.label, hand.size
+        cuttings = None if only_fonts else sheet.cuttings
         real = cuttings is not None and sheet.random.random() < REAL
-        self.document = cuttings.document(sheet.random, label) if cuttings is not None and real else None
+        self.document = cuttings.document(sheet.random, self.label) if cuttings is not None and real else None
 
     def write(self, left: float, base: float, room: float, share: float = 1.0) -> None:
         """Write a line that takes about *share* of the *room*."""
         random = self.sheet.random
         if self.document is None:
             count = max(1, round(share * room / (self.size * 6)))
-            hand = replace(self.font, size=self.size * random.uniform(0.95, 1.05))
+            hand = replace(self.hand, size=self.size * random.uniform(0.95, 1.05))
             self.sheet.write(hand, words(random, count), left, base, room)
             return
         coverage, core = self.document.line(random, self.size, round(share * room))
         middle = float(np.mean([y for _, y in core]))
-        self.sheet.stamp(self.font, coverage, (round(left), round(base - self.size / 2 - middle)), core)
+        self.sheet.stamp(self.hand, coverage, (round(left), round(base - self.size / 2 - middle)), core)
+
+    def say(self, text: str, left: float, base: float, room: float | None = None) -> None:
+        """Write *text* as far as there is room, or about as much that was cut out."""
+        if self.document is None:
+            self.sheet.write(self.hand, text, left, base, room)
+            return
+        room = self.sheet.size[0] * 0.93 - left if room is None else room
+        self.write(left, base, max(room, 2 * self.size), min(1.0, len(text) * WIDTH * self.size / max(room, 1)))
 
 
 def words(random: Random, count: int) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from app.data import paper
 from app.data.camera import Box, Colour, Matrix, moved, moved_points
+from app.data.cuttings import Cuttings
 from app.data.drawing import UNIT, Glyphs, draw_font, draw_glyphs, draw_set, stamp
 from app.data.paper import Plane, Random
 from app.data.scripts import UNSPACED, rewrite
@@ -56,7 +57,10 @@ class Written:
 
 @dataclass
 class Sheet:
-    """A sheet while it is written on: the ink of each tool, its rules, pictures on it, and its lines."""
+    """A sheet while it is written on: the ink of each tool, its rules, pictures on it, and its lines.
+
+    Some of what is written on it is in the letters of one of `hands`, or out of `cuttings`, where there are such.
+    """
 
     random: Random
     size: tuple[int, int]
@@ -65,6 +69,7 @@ class Sheet:
     print_colour: Colour | None = None
     hands: Sequence[Glyphs] = ()
     script: str = LATIN
+    cuttings: Cuttings | None = None
     ink: dict[str, Plane] = field(init=False)
     rules: Plane = field(init=False)
     pictures: Plane = field(init=False)
@@ -82,10 +87,11 @@ class Sheet:
         labels = {line.label for line in self.lines}
         return labels.pop() if len(labels) == 1 else "mixed"
 
-    def hand(self, label: str, low: float, high: float) -> Hand:
-        """Take up a pen or a press; an x is between *low* and *high* pixels high."""
+    def hand(self, label: str, low: float, high: float | None = None, *, tool: str | None = None) -> Hand:
+        """Take up a pen or a press, or another *tool* of its class; an x is *low* pixels high, or up to *high*."""
         random = self.random
-        hand = Hand(label, pick_font(random, label, self.split, self.script), random.uniform(low, high), tool=label)
+        font, size = pick_font(random, label, self.split, self.script), random.uniform(low, high or low)
+        hand = Hand(label, font, size, tool or label)
         if label != "handwritten" or self.script != LATIN or not self.hands or random.random() >= LETTERED:
             return hand
         glyphs = self.hands[int(random.integers(len(self.hands)))]

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from app.errors import DataError, InputError
 from app.evaluate import metrics
 from app.evaluate.metrics import Probabilities, Truths
+from app.evaluate.places import ReadPlaces
 from app.tasks import Predict, Prediction
 
 TOP = 5
@@ -24,12 +25,14 @@ THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)
 class Case:
     """One image to be judged on: its right label, how to read it (as RGB), and the slices it belongs to.
 
-    *slices* name a value each, such as `{"source": "a-letter-book", "language": "French"}`.
+    *slices* name a value each, such as `{"source": "a-letter-book", "language": "French"}`. `read_places` gives a page
+    with its map, where there is one.
     """
 
     label: str
     read: Callable[[], Image]
     slices: Mapping[str, str]
+    read_places: ReadPlaces | None = None
 
 
 class _Frozen(BaseModel):

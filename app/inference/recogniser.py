@@ -34,6 +34,8 @@ RUNTIME_ERRORS: tuple[type[Exception], ...] = (
     ValueError,
 )
 
+NOT_COUNTED = " (less one for text on its head, which models from before 28 November 2026 have not; train anew)"
+
 
 class Recogniser:
     """A loaded bundle. Thread-safe: onnxruntime sessions may run from several threads at once."""
@@ -144,7 +146,7 @@ class Recogniser:
             raise BundleError(message) from error
         if logits.shape != (len(images), len(self.description.labels)):
             message = f"the model gives {logits.shape} outputs for {len(images)} images and the labels of {DESCRIPTION}"
-            raise BundleError(message)
+            raise BundleError(message + (NOT_COUNTED if self._of_places else ""))
         return logits
 
     def _with_views(self, batch: Pixels) -> Logits:

@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from app.data.manifest import Sample, map_beside, read_listed, read_manifest
+from app.data.manifest import Sample, read_listed, read_manifest, read_places
 from app.errors import DataError, NothingDrawnError
 from app.evaluate import Case
 from app.preprocess import ImageSpec, to_array
-from app.tasks import PLACE, Task
+from app.tasks import Task
 from app.training.augment import RECIPES
 from app.training.page_crops import SIDE, Pixels, cut, draw_view, middle_views
 
@@ -43,12 +43,7 @@ class Item:
 
     def read_places(self) -> tuple[Pixels, Pixels]:
         """Decode the image in grey, and the map beside it; raises DataError when they do not belong together."""
-        page = np.asarray(self.read().convert("L"))
-        maps = np.asarray(read_listed(map_beside(self.file)))
-        if maps.shape[:2] != tuple(-(-length // PLACE) for length in page.shape):
-            message = f"{self.file} has a map of {maps.shape} for its {page.shape} pixels; import the data set again"
-            raise DataError(message)
-        return page, maps
+        return read_places(self.file)
 
     def case(self) -> Case:
         """The sample as evaluation wants it, with the slices that a report is broken down by."""

@@ -8,7 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from app.errors import InputError
-from app.evaluate import ALTERATIONS, Case, Report, alike_accuracy, altered, answers_of, evaluate
+from app.evaluate import ALTERATIONS, Case, Report, alike_accuracy, altered, answers_of, evaluate, evaluate_places
 from app.inference.bundle import Description, read_description
 from app.inference.promotion import milliseconds_each
 from app.inference.recogniser import BATCH, Recogniser, prominence
@@ -105,6 +105,7 @@ def judge(bundle: Path, splits: Splits, judged: int, task: Task) -> Judgement:
         **(unseen.figures("unseen") if unseen else {}),
         **{f"{name}_accuracy": copy.accuracy for name, copy in {"unaltered": unaltered, **copies}.items()},
         **alike_figures(test, task),
+        **(places_figures(recogniser, splits) if task.places else {}),
         **strange_figures(recogniser, test, [item for item in splits.strange if item.sample.split == "test"], task),
         "milliseconds_per_image": milliseconds_each([recogniser], cases)[0],
     }
@@ -117,6 +118,17 @@ def alike_figures(test: Report, task: Task) -> dict[str, float]:
         return {}
     predicted = test.probabilities.argmax(axis=1)
     return {"test_alike_accuracy": alike_accuracy(test.truths, predicted, test.labels, task.alike)}
+
+
+def places_figures(recogniser: Recogniser, splits: Splits) -> dict[str, float]:
+    """How well each split is told place by place, which is what the network is for."""
+    parts = {"validation": splits.validation, "test": splits.test, "unseen": splits.unseen}
+    reports = {
+        name: evaluate_places(recogniser.places, [item.read_places for item in items], f"judge places, {name}")
+        for name, items in parts.items()
+        if items
+    }
+    return {name: value for split, report in reports.items() for name, value in report.figures(split).items()}
 
 
 def strange_figures(recogniser: Recogniser, test: Report, strange: Sequence[Item], task: Task) -> dict[str, float]:

@@ -21,9 +21,8 @@ import onnx
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
-from tqdm import tqdm
 
-from app.evaluate import evaluate, metrics
+from app.evaluate import PlacesReport, Report, evaluate, evaluate_places
 from app.inference.bundle import MODEL, read_description, sha256_of, write_description
 from app.inference.recogniser import BATCH, Recogniser, open_session
 from app.preprocess import ImageSpec, to_batch
@@ -35,7 +34,6 @@ from app.training.judge import pick
 CALIBRATED = 512  # training images whose activations set the ranges
 COMPARED = 2000  # validation images
 TIMED = 60
-HALF = 127  # of 255 on a map
 ACCURACY_LOSS = 0.001
 ECE_GAIN = 0.002
 SPEED_UP = 1.3
@@ -109,34 +107,22 @@ def compare(bundle: Path, other: Path, validation: Sequence[Item], *, places: bo
     figures: dict[str, float] = {}
     recognisers = {"fp32": Recogniser.load(bundle, threads=1), "int8": Recogniser.load(other, threads=1)}
     for name, recogniser in recognisers.items():
-        accuracy, ece = (on_places if places else on_images)(recogniser, validation, f"compare, {name}")
-        figures |= {f"{name}_accuracy": accuracy, f"{name}_ece": ece}
+        report = (on_places if places else on_images)(recogniser, validation, f"compare, {name}")
+        figures |= {f"{name}_accuracy": report.accuracy, f"{name}_ece": report.ece}
     spec = read_description(bundle).image
     batches = [to_batch([item.read()], spec) for item in validation[:TIMED]]
     return figures | {"int8_speed_up": speed_up(bundle / MODEL, other / MODEL, batches)}
 
 
-def on_images(recogniser: Recogniser, items: Sequence[Item], progress: str) -> tuple[float, float]:
-    """Accuracy and calibration error of the answers for whole images."""
+def on_images(recogniser: Recogniser, items: Sequence[Item], progress: str) -> Report:
+    """The answers for whole images."""
     cases = [item.case() for item in items]
-    report = evaluate(recogniser.predict, cases, recogniser.description.labels, progress=progress)
-    return report.accuracy, report.ece
+    return evaluate(recogniser.predict, cases, recogniser.description.labels, progress=progress)
 
 
-def on_places(recogniser: Recogniser, items: Sequence[Item], progress: str) -> tuple[float, float]:
-    """The same of the map: for every label and every place of which it is known, whether the label is there.
-
-    The last map, of which way up text stands, is not judged.
-    """
-    confidences, right = [], []
-    for item in tqdm(items, desc=progress, unit="page", mininterval=2):
-        page, maps = item.read_places()
-        known, there = maps[..., -1] > HALF, np.moveaxis(maps[..., :-1] > HALF, -1, 0)
-        found = recogniser.places(page)[:-1]
-        right.append(((found > 0.5) == there)[:, known].ravel())  # noqa: PLR2004 - even
-        confidences.append(np.maximum(found, 1 - found)[:, known].ravel())
-    hits = np.concatenate(right)
-    return float(hits.mean()), metrics.expected_calibration_error(hits, np.concatenate(confidences))
+def on_places(recogniser: Recogniser, items: Sequence[Item], progress: str) -> PlacesReport:
+    """The answers for places of pages."""
+    return evaluate_places(recogniser.places, [item.read_places for item in items], progress)
 
 
 def speed_up(slow: Path, fast: Path, batches: Sequence[NDArray[np.float32]]) -> float:

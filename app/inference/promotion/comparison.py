@@ -10,9 +10,9 @@ from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 
-from app.data.manifest import FILE_NAME, Sample, read_listed, read_manifest
+from app.data.manifest import FILE_NAME, Sample, read_listed, read_manifest, read_places
 from app.errors import RegistryError
-from app.evaluate import Case, evaluate
+from app.evaluate import Case, PlacesReport, Report, evaluate, evaluate_places
 from app.inference.recogniser import Recogniser
 from app.inference.registry import RunSummary
 from app.tasks import Gate, Task
@@ -83,20 +83,30 @@ def held_out_cases(datasets: Path, task: Task, names: Sequence[str] | None = Non
 def as_case(folder: Path, sample: Sample, label: str) -> Case:
     """Make a sample of a data set a case for `evaluate`; its image is read when it is needed."""
     slices = {"dataset": folder.name, "source": sample.source, "language": sample.language, "years": sample.years}
-    return Case(label=label, read=partial(read_listed, folder / sample.path), slices=slices)
+    file = folder / sample.path
+    return Case(label=label, read=partial(read_listed, file), slices=slices, read_places=partial(read_places, file))
 
 
-def compare(candidate: Recogniser, live: Recogniser, cases: Sequence[Case], gate: Gate) -> Comparison:
-    """Judge both on *cases* of `held_out_cases`, of which there is at least one."""
-    labels = candidate.description.labels
+def compare(candidate: Recogniser, live: Recogniser, cases: Sequence[Case], task: Task) -> Comparison:
+    """Judge both on *cases* of `held_out_cases`, of which there is at least one.
+
+    Where the task is to say where on a page labels are, that is judged, and not the label of the page.
+    """
     named = {"candidate": candidate, "live": live}
-    reports = [evaluate(each.predict, cases, labels, progress=name) for name, each in named.items()]
+    reports = [report_on(each, cases, name, places=task.places) for name, each in named.items()]
     times = milliseconds_each((candidate, live), cases)
     new, old = (
         Figures(report.accuracy, report.ece, milliseconds) for report, milliseconds in zip(reports, times, strict=True)
     )
     data = sorted({case.slices["dataset"] for case in cases})
-    return Comparison(new, old, len(cases), tuple(data), judge(new, old, gate))
+    return Comparison(new, old, len(cases), tuple(data), judge(new, old, task.gate))
+
+
+def report_on(recogniser: Recogniser, cases: Sequence[Case], name: str, *, places: bool) -> Report | PlacesReport:
+    """Judge one of them."""
+    if not places:
+        return evaluate(recogniser.predict, cases, recogniser.description.labels, progress=name)
+    return evaluate_places(recogniser.places, [case.read_places for case in cases if case.read_places], name)
 
 
 def judge(candidate: Figures, live: Figures, gate: Gate) -> tuple[str, ...]:

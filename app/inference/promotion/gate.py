@@ -165,7 +165,7 @@ def judge_candidate(
         what = f"held-out images{of(missing)} in the test splits{of(names)}"
         remedy = "import data, name other data sets with --datasets, or use --force"
         return Verdict((f"there are no {what} to compare on: {remedy}",))
-    comparison = compare(candidate, current, cases, task.gate)
+    comparison = compare(candidate, current, cases, task)
     return Verdict(comparison.failures, comparison, table(comparison, task.gate))
 
 
