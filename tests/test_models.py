@@ -32,6 +32,7 @@ def test_every_task_is_listed(client: TestClient) -> None:
     """The list has every task, the main one first, with what answers for it, or nothing."""
     for path in ("/models", "/models/"):
         models = client.get(path).json()["models"]
+        assert client.head(path).status_code == 200
         assert [model["task"] for model in models] == list(TASKS)
         assert [model["version"] for model in models] == [None, "embedded", "embedded", None]
         assert [len(model["labels"]) for model in models] == [2, 10, 94, 2]

@@ -122,6 +122,7 @@ def holed(data: bytes) -> bytes:
         (picture(), "/predict/page/?format=docx", 422, "invalid_request"),
         (b"hello", "/predict/page/", 415, "not_an_image"),
         (holed(as_tiff([draw_page(1, (200, 200))] * 2)), "/predict/page/", 400, "broken_image"),
+        (as_tiff([draw_page(1, (200, 200))] * 2)[:-2000], "/predict/page/", 400, "broken_image"),
         (as_tiff([draw_page(1, (200, 200))] * 2), "/predict/page/?format=page&page=3", 422, "no_such_page"),
         (picture(), "/predict/page/?format=page&page=2", 422, "no_such_page"),
     ],
@@ -134,10 +135,13 @@ def holed(data: bytes) -> bytes:
         "unknown-form",
         "no-image",
         "hole",
+        "cut-off-later",
         "of-tiff",
         "of-png",
     ],
 )
 def test_what_cannot_be_analysed_is_refused(service: Fixture, data: bytes, path: str, status: int, code: str) -> None:
-    """Each has its error in the promised shape."""
+    """Each has its error in the promised shape, and leaves no line in the prediction log."""
+    before = len(service.log.entries)
     assert check_error(service.post(data, path), status, code)
+    assert len(service.log.entries) == before

@@ -40,6 +40,8 @@ def listing(service: Service) -> APIRouter:
 
     router.get("/models")(models)
     router.get("/models/", include_in_schema=False)(models)
+    for path in ("/models", "/models/"):
+        router.head(path, include_in_schema=False)(models)
     return router
 
 

@@ -99,37 +99,39 @@ class Service:
     def read_pages(self, data: bytes, request_id: str, only: int | None = None) -> ReadPages:
         """Analyse all pages of an upload, or *only* one (from 1), and record an answer for each; raises like `answer`.
 
-        Only the image of the single page that was asked for is kept.
+        Nothing is recorded where a page cannot be read. Only the image of the single page that was asked for is kept.
         """
         live = self.live_of(self.main)
         self.check_size(data)
         labels, start = tuple(live.description.labels), time.perf_counter()
-        pages: list[Page] = []
-        kept = None
-        with measured() as stages, closing(pages_of(data, self._page_limits(), only or 1)) as images:
-            for image in images:
-                pages.append(self._analyse(live, image, data, request_id))
-                if only:
-                    kept = image
-                    break
+        kept, found = None, []
+        with measured() as stages:
+            with closing(pages_of(data, self._page_limits(), only or 1)) as images:
+                for image in images:
+                    found.append(self._analyse(live, image, data, request_id))
+                    if only:
+                        kept = image
+                        break
+            with stage("log"):
+                for _, entry in found:
+                    self.record(entry)
+        pages = [page for page, _ in found]
         heap.give_back_after(max((page.width * page.height for page in pages), default=0))
         self.metrics.took(stages)
+        for page in filter(lambda page: page.label, pages):
+            self.metrics.predicted(live.description.task, prediction_of(page))
         answer = PagesAnswer(
             pages=[one_page(page, labels) for page in pages],
             **fields_of(live, round((time.perf_counter() - start) * 1000, 3), request_id),
         )
         return ReadPages(answer, pages, labels, kept)
 
-    def _analyse(self, live: Live, image: Image, data: bytes, request_id: str) -> Page:
-        """Analyse one page and record the answer."""
+    def _analyse(self, live: Live, image: Image, data: bytes, request_id: str) -> tuple[Page, Entry]:
+        """Analyse one page, and make the log line of the answer."""
         start = time.perf_counter()
         page = analyse(image, self._readers(live))
         prediction, milliseconds = prediction_of(page), round((time.perf_counter() - start) * 1000, 3)
-        with stage("log"):
-            self.record(entry_of(prediction, live, data, request_id, milliseconds))
-        if page.label:
-            self.metrics.predicted(live.description.task, prediction)
-        return page
+        return page, entry_of(prediction, live, data, request_id, milliseconds)
 
     def _recognise(self, task: str, live: Live, data: bytes) -> tuple[Prediction, Image, Page | None]:
         """Read an upload (of several pages the first) and recognise it; only the main task knows pages."""
