@@ -40,16 +40,41 @@ def test_batches_are_recognised_at_the_same_time() -> None:
     assert len(Sharing(2).among_threads(wait_for_the_other)(LINES[: 2 * BATCH])) == 2 * BATCH
 
 
-def test_one_batch_stays_in_its_thread() -> None:
-    """A line, or a page of few, is not worth another thread."""
+def test_one_line_stays_in_its_thread() -> None:
+    """It is not worth another thread."""
     threads = []
 
     def note_thread(images: Sequence[Image.Image]) -> list[Prediction]:
         threads.append(threading.current_thread())
         return by_brightness(images)
 
-    Sharing(2).among_threads(note_thread)(LINES[:BATCH])
+    Sharing(2).among_threads(note_thread)(LINES[:1])
     assert threads == [threading.current_thread()]
+    assert Sharing(2).among_threads(note_thread)([]) == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "threads", "sizes"),
+    [
+        (10, 2, [5, 5]),
+        (11, 2, [5, 6]),
+        (BATCH, 3, [4, 6, 6]),
+        (36, 2, [9] * 4),
+        (2 * BATCH, 2, [BATCH] * 2),
+        (2, 4, [1, 1]),
+    ],
+)
+def test_threads_have_even_shares(lines: int, threads: int, sizes: list[int]) -> None:
+    """None waits for another that has much more to do, and no piece is larger than a batch."""
+    seen: list[int] = []
+
+    def note_size(images: Sequence[Image.Image]) -> list[Prediction]:
+        seen.append(len(images))
+        return by_brightness(images)
+
+    found = Sharing(threads).among_threads(note_size)(LINES[:lines])
+    assert [int(prediction.label) for prediction in found] == list(range(lines))
+    assert sorted(seen) == sizes
 
 
 def test_an_error_in_a_thread_is_that_of_the_page() -> None:

@@ -233,6 +233,8 @@ def long_strokes(mask: Mask) -> Mask:
     """The strokes across that are long and thin; they may slope a little and have small holes."""
     joined = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     runs = cv2.morphologyEx(joined, cv2.MORPH_OPEN, np.ones((1, RULE_RUN), np.uint8))
+    if not runs.any():
+        return np.zeros_like(mask)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(cv2.dilate(runs, np.ones((3, 1), np.uint8)), connectivity=8)
     width, area = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_AREA]
     thin = (width >= RULE_LENGTH) & (area <= width * RULE_THICKNESS)

@@ -45,14 +45,24 @@ class Upright:
     orientation: int
     skew: float
 
+    @property
+    def lies_straight(self) -> bool:
+        """Whether the page was put right by nothing but its size."""
+        return not self.orientation and not self.skew
+
     def cut(self, box: Box) -> NDArray[np.uint8]:
         """Cut out a box of the page; where that would be low, with as many pixels as the upload has."""
         left, top, right, bottom = box
         finer = float(np.hypot(*self.back[:2, 0]))
         if bottom - top >= ENOUGH or finer <= HARDLY_FINER:
             return self.pixels[top:bottom, left:right]
-        forth = np.array([[finer, 0, -finer * left], [0, finer, -finer * top], [0, 0, 1]]) @ np.linalg.inv(self.back)
-        pixels = drawn(self.upload, forth, (round(finer * (right - left)), round(finer * (bottom - top))))
+        if self.lies_straight:
+            left, top, right, bottom = (round(finer * value) for value in box)
+            pixels = self.upload[top:bottom, left:right]
+        else:
+            forth = np.array([[finer, 0, -finer * left], [0, finer, -finer * top], [0, 0, 1]])
+            size = round(finer * (right - left)), round(finer * (bottom - top))
+            pixels = drawn(self.upload, forth @ np.linalg.inv(self.back), size)
         return negative_of(pixels) if self.negative else pixels
 
 

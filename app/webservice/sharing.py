@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from math import ceil
 
 from PIL.Image import Image
 
@@ -15,14 +16,17 @@ class Sharing:
 
     def __init__(self, threads: int) -> None:
         """Take how many threads there may be."""
+        self._threads = threads
         self._pool = ThreadPoolExecutor(threads, "lines")
 
     def among_threads(self, predict: Predict) -> Predict:
-        """Like *predict*, and in the same order, a batch in each thread."""
+        """Like *predict*, and in the same order: as many pieces for each thread, none larger than a batch."""
 
         def predict_shared(images: Sequence[Image]) -> list[Prediction]:
-            pieces = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
-            if len(pieces) < 2:  # noqa: PLR2004 - one batch is not shared
+            rounds = ceil(len(images) / (BATCH * self._threads))
+            size = ceil(len(images) / max(1, rounds * self._threads))
+            pieces = [images[start : start + size] for start in range(0, len(images), max(1, size))]
+            if len(pieces) < 2:  # noqa: PLR2004 - one image is not shared
                 return predict(images)
             contexts = [copy_context() for _ in pieces]  # with the stopwatch and the request's id
             found = self._pool.map(lambda context, piece: context.run(predict, piece), contexts, pieces)
