@@ -20,12 +20,13 @@ from app.errors import DataError
 
 LABELS = ("handwritten", "printed")
 LEAST_LINES = 4  # of a document
+BLACK, FRAME = 8, 3  # grey value under which pixels may be outside; pixels around an image, which are
 STRIP = 3.0  # heights of small letters: a core is measured in strips so wide
 MIDDLE = (0.22, 0.78)  # of a strip's ink, from above, lies in the core
 LONG = 30  # heights of small letters: where a line has so much room, the longer of two is taken
 HALF, GAP = 0.5, (0.8, 1.8)  # of the room is filled at least; heights of small letters between cuttings
 INKED = 0.3  # coverage of what is ink, not its soft edge
-LARGEST, SMALLEST = 1.6, 0.35  # times so large or small cuttings are made at most
+LARGEST, SMALLEST = 2.2, 0.35  # times so large or small cuttings are made at most
 
 Core = list[tuple[float, float]]
 
@@ -39,11 +40,11 @@ class Document:
     def line(self, random: Random, size: float, room: int) -> tuple[Plane, Core]:
         """The coverage of a line whose small letters are about *size* pixels high, cut off after *room*; its core.
 
-        A cutting that does not fill half of the room is followed by others.
+        A cutting that does not fill half of the room is followed by others of its size.
         """
         coverage, height = self._piece(random, size, room)
         while coverage.shape[1] < HALF * room:
-            piece, _ = self._piece(random, size, room)
+            piece, _ = self._piece(random, height, room)
             coverage = beside(coverage, piece, round(height * random.uniform(*GAP)))
         coverage = cut_off(coverage, room, height)
         return coverage, core_of(coverage, height)
@@ -95,15 +96,11 @@ def coverage_of(file: Path) -> Plane:
     """How much ink covers each pixel of a cut-out line, whose outside is black."""
     with Image.open(file) as image:
         grey = np.asarray(image.convert("L"))
-    outside = cv2.morphologyEx((grey < 8).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(outside, connectivity=4)
-    height, width = grey.shape
-    left, top = stats[:, cv2.CC_STAT_LEFT], stats[:, cv2.CC_STAT_TOP]
-    right, bottom = left + stats[:, cv2.CC_STAT_WIDTH], top + stats[:, cv2.CC_STAT_HEIGHT]
-    edge = (left == 0) | (top == 0) | (right == width) | (bottom == height)
-    edge[0] = False
-    inside = cv2.erode(1 - edge.astype(np.uint8)[labels], np.ones((5, 5), np.uint8)) > 0
-    return coverage_in(grey, inside)
+    framed = cv2.copyMakeBorder((grey < BLACK).astype(np.uint8), *(FRAME,) * 4, cv2.BORDER_CONSTANT, value=1)
+    outside = cv2.morphologyEx(framed, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))  # thin slivers count with the frame
+    _, labels = cv2.connectedComponents(outside, connectivity=4)
+    inside = cv2.erode((labels != labels[0, 0]).astype(np.uint8), np.ones((7, 7), np.uint8))
+    return coverage_in(grey, inside[FRAME:-FRAME, FRAME:-FRAME] > 0)
 
 
 def coverage_in(grey: NDArray[np.uint8], inside: NDArray[np.bool_]) -> Plane:

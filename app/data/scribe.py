@@ -12,7 +12,7 @@ from app.data.paper import Random
 from app.data.sheet import Hand, Sheet
 
 REAL = 0.6  # of the columns are set with cuttings when there are any
-WIDTH = 1.3  # of a letter, in heights of an x
+WIDTH, WORD = 1.3, 8.0  # of a letter and of the shortest word that is cut out, in heights of an x
 
 
 class Scribe:
@@ -38,12 +38,13 @@ class Scribe:
         self.sheet.stamp(self.hand, coverage, (round(left), round(base - self.size / 2 - middle)), core)
 
     def say(self, text: str, left: float, base: float, room: float | None = None) -> None:
-        """Write *text* as far as there is room, or about as much that was cut out."""
-        if self.document is None:
+        """Write *text* as far as there is room, or about as much that was cut out, where that is a word at least."""
+        space = self.sheet.size[0] * 0.93 - left if room is None else room
+        width = min(space, len(text) * WIDTH * self.size)
+        if self.document is None or width < WORD * self.size:
             self.sheet.write(self.hand, text, left, base, room)
-            return
-        room = self.sheet.size[0] * 0.93 - left if room is None else room
-        self.write(left, base, max(room, 2 * self.size), min(1.0, len(text) * WIDTH * self.size / max(room, 1)))
+        else:
+            self.write(left, base, space, width / space)
 
 
 def words(random: Random, count: int) -> str:
