@@ -23,6 +23,25 @@ def test_ink_is_found_and_the_black_outside_is_none(tmp_path: Path) -> None:
     assert not coverage_of(tmp_path / "black.png").any()
 
 
+def test_slivers_of_the_black_outside_are_no_ink(tmp_path: Path) -> None:
+    """What lies outside may be a pixel or two thin along the edge of the image, and in a notch of the outline."""
+    pixels = np.full((60, 300), 225, np.uint8)
+    pixels[25:35, 40:260:12] = 40
+    pixels[0, :150] = pixels[-2:, 100:] = pixels[:, :1] = 0
+    pixels[:12, 200:204] = 0
+    Image.fromarray(pixels).save(tmp_path / "line.png")
+    coverage = coverage_of(tmp_path / "line.png")
+    assert coverage[25:35, 40].min() > 0.9
+    coverage[25:35] = 0
+    assert not coverage.any()
+
+
+@pytest.mark.parametrize("room", [-20, 0, 1, 3, 5])
+def test_there_is_always_something_of_a_line(room: int) -> None:
+    """Where there is next to no room, it is a few pixels."""
+    assert cut_off(strokes(), room, 14).shape == (60, 4)
+
+
 @pytest.mark.parametrize("slope", [0.0, 0.04, -0.04])
 def test_a_core_follows_the_small_letters(slope: float) -> None:
     """Its middle is that of the strokes from end to end, whatever the slope, and its height most of theirs."""

@@ -21,6 +21,7 @@ from benchmarks.judged_pages import read_samples
 from tests.lines import write_lines
 from tests.test_strokes import drawn
 
+CORNERS = 4  # of the core of a line that was written with a font
 CLASSES = {"form": "mixed", "table": "mixed", "note": "handwritten", "sticky": "handwritten"}
 
 
@@ -126,12 +127,9 @@ def test_entries_by_hand_are_cut_out_too(cuttings: Cuttings, kind: str) -> None:
     """Some present-day documents are filled in with what was cut out: lines where the ink is, none beyond the sheet."""
     real = 0
     for seed in range(6):
-        images = [
-            draw_document(np.random.default_rng(seed), kind, "train", photo=False, material=material)
-            for material in (Material(), Material(cuttings))
-        ]
-        real += images[0][0].tobytes() != images[1][0].tobytes()
-        image, label, lines = images[1]
+        material = Material(cuttings)
+        image, label, lines = draw_document(np.random.default_rng(seed), kind, "train", photo=False, material=material)
+        real += any(len(line.core) > CORNERS for line in lines)
         assert label == CLASSES[kind]
         grey = np.asarray(image.convert("L")).astype(int)
         pens = [line.box for line in lines if line.label == "handwritten"]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from app.errors import DataError
 from app.evaluate import evaluate_places
 from app.evaluate.places import Page
 
@@ -58,6 +59,14 @@ def test_what_is_not_known_does_not_count() -> None:
         return found
 
     assert evaluate_places(daring, [read]).accuracy == 1.0
+
+
+def test_nothing_known_is_nothing_to_judge() -> None:
+    """Neither no page nor pages of which nothing is known have an accuracy."""
+    page, maps = read()
+    for pages in ([], [lambda: (page, np.zeros_like(maps))]):
+        with pytest.raises(DataError, match="import pages with maps"):
+            evaluate_places(perfect, pages)
 
 
 def test_doubts_are_calibration() -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from app.config import Settings
 from app.data.data_import_page_maps import main as import_maps
-from app.data.manifest import map_beside
+from app.data.manifest import Sample, map_beside, write_manifest
 from app.errors import BundleError, DataError
 from app.inference.bundle import MODEL, read_description
 from app.inference.promotion import compare, held_out_cases
@@ -159,6 +159,16 @@ def test_a_run_is_chosen_and_judged_by_its_places(outcome: Outcome, settings: Se
     assert f"rightly, as they lie and on their heads | {figures[PAGE_TEXT.metric]:.4f} |" in (
         (outcome.bundle / "README.md").read_text("utf-8")
     )
+
+
+def test_images_without_a_map_judge_no_places(settings: Settings) -> None:
+    """Where all data sets take part, lines of others are no pages to be compared on."""
+    folder = settings.datasets / "lines"
+    folder.mkdir()
+    Image.new("RGB", (200, 40), "white").save(folder / "line.png")
+    write_manifest(folder, [Sample("line.png", "printed", "test", "here", "d", "", "", "0")])
+    assert held_out_cases(settings.datasets, PAGE_TEXT, ["lines"]) == []
+    assert {case.slices["dataset"] for case in held_out_cases(settings.datasets, PAGE_TEXT)} == {"drawn"}
 
 
 def test_places_are_learnt(settings: Settings) -> None:

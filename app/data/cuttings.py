@@ -1,4 +1,4 @@
-"""Lines cut out of real pages, as ink coverage, to compose pages of: those of the training split of a data set.
+"""Lines cut out of real pages, as ink coverage, to compose pages of: those of the training splits of data sets.
 
 Takes data sets as the importers leave them; knows nothing of what stands where on a page.
 """
@@ -25,6 +25,7 @@ STRIP = 3.0  # heights of small letters: a core is measured in strips so wide
 MIDDLE = (0.22, 0.78)  # of a strip's ink, from above, lies in the core
 LONG = 30  # heights of small letters: where a line has so much room, the longer of two is taken
 HALF, GAP = 0.5, (0.8, 1.8)  # of the room is filled at least; heights of small letters between cuttings
+LEAST_ROOM = 4  # pixels: so long is every line
 INKED = 0.3  # coverage of what is ink, not its soft edge
 LARGEST, SMALLEST = 2.2, 0.35  # times so large or small cuttings are made at most
 
@@ -164,7 +165,8 @@ def cut_off(coverage: Plane, room: int, height: float) -> Plane:
     """Cut a line off at the widest gap between words before *room*."""
     if coverage.shape[1] <= room:
         return coverage
-    start = max(1, round(0.6 * room))
+    if room <= LEAST_ROOM:
+        return coverage[:, :LEAST_ROOM]
+    start = round(0.6 * room)
     amount = cv2.blur(coverage[:, start:room].sum(axis=0)[None], (max(1, round(height / 2)), 1))[0]
-    end = start + int(np.argmin(amount)) if amount.size else room
-    return coverage[:, : max(4, end)]
+    return coverage[:, : max(LEAST_ROOM, start + int(np.argmin(amount)))]

@@ -38,7 +38,7 @@ from app.errors import PenPressError
 
 @dataclass(frozen=True)
 class Material:
-    """What documents are made of beside bundled fonts: lines of a data set, and by split the letters of each person.
+    """What documents are made of beside bundled fonts: lines of data sets, and by split the letters of each person.
 
     With `other_scripts` each document is in a script other than Latin; with `for_training` all are for training, with
     fonts of any split.

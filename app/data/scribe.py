@@ -1,4 +1,4 @@
-"""Writes lines of one class on a sheet, in one hand: drawn with a font, or cut out of one real document.
+"""Writes lines of one class on a sheet, in one hand: drawn with a font, or but for short ones cut out of a document.
 
 Knows where single lines go, not what stands where on a page (`archive`, `present_day`, `marks`).
 """
@@ -11,12 +11,12 @@ from app.data import texts
 from app.data.paper import Random
 from app.data.sheet import Hand, Sheet
 
-REAL = 0.6  # of the columns are set with cuttings when there are any
+REAL = 0.6  # of the columns and pens are set with cuttings when there are any
 WIDTH, WORD = 1.3, 8.0  # of a letter and of the shortest word that is cut out, in heights of an x
 
 
 class Scribe:
-    """Writes lines of one class on a sheet, all in one hand, or all cut out of one real document."""
+    """Writes lines of one class on a sheet, in one hand, or cut out of one real document where they are long enough."""
 
     def __init__(self, sheet: Sheet, hand: Hand, *, only_fonts: bool = False) -> None:
         """Take up a pen or a press; with *only_fonts* nothing is cut out."""
@@ -39,12 +39,11 @@ class Scribe:
 
     def say(self, text: str, left: float, base: float, room: float | None = None) -> None:
         """Write *text* as far as there is room, or about as much that was cut out, where that is a word at least."""
-        space = self.sheet.size[0] * 0.93 - left if room is None else room
-        width = min(space, len(text) * WIDTH * self.size)
+        width = min(self.sheet.room_from(left) if room is None else room, len(text) * WIDTH * self.size)
         if self.document is None or width < WORD * self.size:
             self.sheet.write(self.hand, text, left, base, room)
         else:
-            self.write(left, base, space, width / space)
+            self.write(left, base, width)
 
 
 def words(random: Random, count: int) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from app.data import paper
 from app.data.camera import Box, Colour, Matrix, moved, moved_points
-from app.data.cuttings import Cuttings
+from app.data.cuttings import INKED, Cuttings
 from app.data.drawing import UNIT, Glyphs, draw_font, draw_glyphs, draw_set, stamp
 from app.data.paper import Plane, Random
 from app.data.scripts import UNSPACED, rewrite
@@ -22,7 +22,6 @@ from app.data.typefaces import LATIN, pick_font
 
 TOOLS = {"handwritten": paper.PEN, "printed": paper.PRESS, "pencil": paper.PENCIL}
 LETTERED, CAPITALS = 0.6, 0.3  # of pens write with real letters where there are any; of these in capitals alone
-INKED = 0.3  # coverage of what is ink, not its soft edge
 Points = tuple[tuple[int, int], ...]
 
 
@@ -103,9 +102,13 @@ class Sheet:
             self.rules, (round(start[0]), round(start[1])), (round(end[0]), round(end[1])), 1.0, thick, cv2.LINE_AA
         )
 
+    def room_from(self, left: float) -> float:
+        """How many pixels there are from *left* to the margin."""
+        return self.size[0] * 0.93 - left
+
     def write(self, hand: Hand, text: str, left: float, base: float, room: float | None = None) -> float:
         """Write *text* from *left* on the baseline *base*, as much of it as there is room; gives where it ends."""
-        room = self.size[0] * 0.93 - left if room is None else room
+        room = self.room_from(left) if room is None else room
         text = text if self.script == LATIN else rewrite(self.random, text, self.script)
         plane = self.draw(hand, text)
         while plane[0].shape[1] > room and len(text) > 1 and (" " in text or self.script in UNSPACED):

@@ -59,21 +59,29 @@ def roc_auc(truths: Truths, probabilities: Probabilities) -> float:
     return float(np.mean(areas)) if areas else float("nan")
 
 
+def sums_by_confidence(correct: NDArray[np.bool_], confidence: NDArray[np.floating]) -> Figures:
+    """For each of 15 equal bins of confidence its answers, their confidence and the right ones in sum: shape (15, 3).
+
+    What was summed up in parts may be added.
+    """
+    bins = np.searchsorted(np.arange(1, BINS) / BINS, confidence)
+    return np.stack([np.bincount(bins, weights, BINS) for weights in (None, confidence, correct)], axis=1)
+
+
 def reliability(correct: NDArray[np.bool_], confidence: Figures) -> list[tuple[float, float, int]]:
     """For each of 15 equal bins of confidence that is not empty: mean confidence, accuracy, count."""
-    bins = np.searchsorted(np.arange(1, BINS) / BINS, confidence)
-    rows = []
-    for number in range(BINS):
-        inside = bins == number
-        if inside.any():
-            rows.append((float(confidence[inside].mean()), float(correct[inside].mean()), int(inside.sum())))
-    return rows
+    sums = sums_by_confidence(correct, confidence)
+    return [(float(sure / count), float(right / count), int(count)) for count, sure, right in sums if count]
 
 
 def expected_calibration_error(correct: NDArray[np.bool_], confidence: Figures) -> float:
     """Mean gap between confidence and accuracy over 15 equal bins, weighted by count (Naeini et al., 2015)."""
-    rows = reliability(correct, confidence)
-    return sum(abs(mean - accuracy) * count for mean, accuracy, count in rows) / max(1, len(correct))
+    return calibration_error(sums_by_confidence(correct, confidence))
+
+
+def calibration_error(sums: Figures) -> float:
+    """The same from sums by confidence."""
+    return float(np.abs(sums[:, 1] - sums[:, 2]).sum() / max(1.0, float(sums[:, 0].sum())))
 
 
 def brier_score(truths: Truths, probabilities: Probabilities) -> float:

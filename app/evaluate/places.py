@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from app.errors import DataError
 from app.evaluate import metrics
 from app.tasks import PLACE, Locate
 
@@ -17,8 +18,8 @@ Plane = NDArray[np.uint8]
 Page = tuple[Plane, Plane]
 ReadPlaces = Callable[[], Page]
 """Gives a page in grey, (height, width), and its map, uint8, (rows, columns, labels + 1): last is what is known."""
-HALF = 127  # of 255 on a map, and of 1
-EVEN = 0.5
+HALF = 127  # of 255 on a map
+EVEN = 0.5  # probability
 
 
 @dataclass(frozen=True)
@@ -34,18 +35,24 @@ class PlacesReport:
 
 
 def evaluate_places(locate: Locate, pages: Sequence[ReadPlaces], progress: str | None = None) -> PlacesReport:
-    """Locate text on each page as it lies and on its head; *progress* is the title of a progress bar."""
-    right, confidence = [], []
+    """Locate text on each page as it lies and on its head; *progress* is the title of a progress bar.
+
+    Raises DataError where there is no place of which anything is known.
+    """
+    sums = np.zeros((metrics.BINS, 3))
     for read in tqdm(pages, desc=progress, unit="page", mininterval=2, disable=progress is None):
         page, maps = whole_places(*read())
         for on_its_head in (False, True):
             turned, drawn = (page[::-1, ::-1], maps[::-1, ::-1]) if on_its_head else (page, maps)
             there, known = truths_of(drawn, on_its_head=on_its_head)
             found = locate(np.ascontiguousarray(turned))
-            right.append(((found > EVEN) == there)[:, known].ravel())
-            confidence.append(np.maximum(found, 1 - found)[:, known].ravel())
-    hits = np.concatenate(right)
-    return PlacesReport(float(hits.mean()), metrics.expected_calibration_error(hits, np.concatenate(confidence)))
+            right, confidence = ((found > EVEN) == there)[:, known], np.maximum(found, 1 - found)[:, known]
+            sums += metrics.sums_by_confidence(right.ravel(), confidence.ravel())
+    count, _, hits = sums.sum(axis=0)
+    if not count:
+        message = "there is nothing to evaluate: of no place of any page is known what is there; import pages with maps"
+        raise DataError(message)
+    return PlacesReport(float(hits / count), metrics.calibration_error(sums))
 
 
 def whole_places(page: Plane, maps: Plane) -> Page:

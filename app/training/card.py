@@ -13,6 +13,7 @@ FEW = 5  # labels that a title has room for
 MORE = {
     "validation_places_accuracy": "places of validation pages told rightly, as they lie and on their heads",
     "test_places_accuracy": "the same of test pages",
+    "unseen_places_accuracy": "the same of sources left out",
     "test_top_5": "test images with the right label among the best five",
     "test_alike_accuracy": "test images answered rightly, or with a label that people cannot tell from the right one",
     "test_flagged": "test images flagged as uncertain",

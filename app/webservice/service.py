@@ -118,8 +118,9 @@ class Service:
         pages = [page for page, _ in found]
         heap.give_back_after(max((page.width * page.height for page in pages), default=0))
         self.metrics.took(stages)
-        for page in filter(lambda page: page.label, pages):
-            self.metrics.predicted(live.description.task, prediction_of(page))
+        for page in pages:
+            if page.label:
+                self.metrics.predicted(live.description.task, prediction_of(page))
         answer = PagesAnswer(
             pages=[one_page(page, labels) for page in pages],
             **fields_of(live, round((time.perf_counter() - start) * 1000, 3), request_id),

@@ -12,7 +12,7 @@ from app.tasks import Predict, Prediction
 
 
 class Sharing:
-    """Threads that recognise pieces of what is too much for one batch; they start with the first such piece."""
+    """Threads that recognise the lines of a page in pieces; they start with the first page of two lines."""
 
     def __init__(self, threads: int) -> None:
         """Take how many threads there may be."""
@@ -20,7 +20,7 @@ class Sharing:
         self._pool = ThreadPoolExecutor(threads, "lines")
 
     def among_threads(self, predict: Predict) -> Predict:
-        """Like *predict*, and in the same order: as many pieces for each thread, none larger than a batch."""
+        """Like *predict*, and in the same order, in pieces as even as may be, none larger than a batch."""
 
         def predict_shared(images: Sequence[Image]) -> list[Prediction]:
             rounds = ceil(len(images) / (BATCH * self._threads))

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 
-from app.data.manifest import FILE_NAME, Sample, read_listed, read_manifest, read_places
+from app.data.manifest import FILE_NAME, Sample, map_beside, read_listed, read_manifest, read_places
 from app.errors import RegistryError
 from app.evaluate import Case, PlacesReport, Report, evaluate, evaluate_places
 from app.inference.recogniser import Recogniser
@@ -64,7 +64,8 @@ def held_out_cases(datasets: Path, task: Task, names: Sequence[str] | None = Non
     """Choose at most *limit* images of the `test` splits under *datasets*, but one of each label at least.
 
     Always the same ones: equally many of each label, in the order of their hashes, each content once. *names* chooses
-    data sets, else all take part. Raises DataError for a data set that is not there.
+    data sets, else all take part. A task of places is judged by pages with maps alone. Raises DataError for a data set
+    that is not there.
     """
     folders = sorted(path.parent for path in datasets.glob(f"*/{FILE_NAME}"))
     if names is not None:
@@ -73,18 +74,25 @@ def held_out_cases(datasets: Path, task: Task, names: Sequence[str] | None = Non
     for folder in folders:
         for sample in read_manifest(folder):
             label = task.same_as.get(sample.label, sample.label)
-            if sample.split == "test" and (task.kind == "transcribe" or label in task.labels):
+            if sample.split == "test" and fits(folder / sample.path, label, task):
                 group = groups[label if task.kind == "classify" else ""]
                 group[sample.sha256] = as_case(folder, sample, label)
     share = max(1, limit // max(1, len(groups)))
     return [case for _, group in sorted(groups.items()) for _, case in sorted(group.items())[:share]]
 
 
+def fits(file: Path, label: str, task: Task) -> bool:
+    """Whether a task can be judged by an image of a label."""
+    known = task.kind == "transcribe" or label in task.labels
+    return known and (map_beside(file).is_file() or not task.places)
+
+
 def as_case(folder: Path, sample: Sample, label: str) -> Case:
     """Make a sample of a data set a case for `evaluate`; its image is read when it is needed."""
     slices = {"dataset": folder.name, "source": sample.source, "language": sample.language, "years": sample.years}
     file = folder / sample.path
-    return Case(label=label, read=partial(read_listed, file), slices=slices, read_places=partial(read_places, file))
+    read_map = partial(read_places, file) if map_beside(file).is_file() else None
+    return Case(label=label, read=partial(read_listed, file), slices=slices, read_places=read_map)
 
 
 def compare(candidate: Recogniser, live: Recogniser, cases: Sequence[Case], task: Task) -> Comparison:
@@ -103,10 +111,10 @@ def compare(candidate: Recogniser, live: Recogniser, cases: Sequence[Case], task
 
 
 def report_on(recogniser: Recogniser, cases: Sequence[Case], name: str, *, places: bool) -> Report | PlacesReport:
-    """Judge one of them."""
-    if not places:
-        return evaluate(recogniser.predict, cases, recogniser.description.labels, progress=name)
-    return evaluate_places(recogniser.places, [case.read_places for case in cases if case.read_places], name)
+    """Judge a recogniser by its answers for images, or by those for *places* of them."""
+    if places:
+        return evaluate_places(recogniser.places, [case.read_places for case in cases if case.read_places], name)
+    return evaluate(recogniser.predict, cases, recogniser.description.labels, progress=name)
 
 
 def judge(candidate: Figures, live: Figures, gate: Gate) -> tuple[str, ...]:
