@@ -48,9 +48,9 @@ class Process:
         return True
 
 
-def eventually(done: Callable[[], bool]) -> bool:
-    """Whether the condition holds within 30 seconds; asked 50 times a second."""
-    return any(done() or PAUSE.wait(0.02) for _ in range(1500))
+def eventually(done: Callable[[], bool], seconds: int = 30) -> bool:
+    """Whether the condition holds within so many seconds; asked 50 times a second."""
+    return any(done() or PAUSE.wait(0.02) for _ in range(50 * seconds))
 
 
 def free_port() -> int:

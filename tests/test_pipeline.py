@@ -1,6 +1,8 @@
 """Tests of the pipeline: real trainings, from lines on disk to a promoted bundle, on a tiny data set."""
 
 import json
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,9 +26,11 @@ from app.training.feeding import make_splits, train_network
 from app.training.model import load_checkpoint
 from app.training.options import Options
 from app.training.pipeline import Outcome, main, recall, run_pipeline
+from tests.processes import eventually
 from tests.trainings import draw_line, tiny_options, training_settings, write_tiny
 
 TRANSFER = tiny_options(leave_out=["there"], epochs=6)
+INTERRUPTED = 130  # what a shell gives for Ctrl+C
 HALF = TRANSFER.model_copy(update={"epochs": 3})
 FINE_TUNE = tiny_options(
     strategy="fine-tune", architecture="mobilenet_v3_small", blocks=2, width=96, epochs=1, name="small"
@@ -96,6 +100,24 @@ def test_a_failed_run_is_marked_and_keeps_what_it_learnt(transfer: Finished) -> 
     assert transfer.before.status == "FAILED"
     assert transfer.before.metrics["epoch"] == 3
     assert "test_accuracy" not in transfer.before.metrics
+
+
+def test_a_run_that_is_told_to_end_is_marked_and_says_how_to_go_on(tmp_path: Path) -> None:
+    """SIGTERM, as from `kill` or at the end of a container, does what Ctrl+C does."""
+    settings, endless = training_settings(tmp_path), tiny_options(epochs=100_000, patience=100_000)
+    command = [sys.executable, "-m", "app.training.pipeline", *as_arguments(endless)]
+    with pytest.MonkeyPatch.context() as patch, (tmp_path / "said").open("w") as said:
+        put_in_environment(patch, settings)
+        process = subprocess.Popen(command, stderr=said)  # noqa: S603 - our own command
+    try:
+        assert eventually(lambda: any(settings.checkpoints.glob("*/fitting.pth")), seconds=120)
+        process.terminate()
+        assert process.wait(timeout=60) == INTERRUPTED
+    finally:
+        process.kill()
+    (folder,) = settings.checkpoints.iterdir()
+    assert f"--resume {folder.name}" in (tmp_path / "said").read_text()
+    assert Registry(settings).run(folder.name).status == "FAILED"
 
 
 def test_a_resumed_run_ends_with_the_weights_of_an_unbroken_one(

@@ -9,6 +9,7 @@ that `app/inference/model_registry_prod_experiments.py` promotes.
 """
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -213,4 +214,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 if __name__ == "__main__":
     torch.set_float32_matmul_precision("high")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # who ends a run so shall not leave it `RUNNING`
     sys.exit(main())
