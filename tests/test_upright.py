@@ -93,7 +93,7 @@ def test_letters_of_another_script_do_not_turn_a_page_over() -> None:
 
 @pytest.mark.parametrize(
     ("first", "second", "rest", "orientation"),
-    [(0.2, 0.0, 1.0, 0), (0.4, 0.6, 1.0, 0), (0.4, 0.1, 1.0, 180), (0.9, 0.1, 1.0, 180), (0.4, 0.0, 0.0, 0)],
+    [(0.3, 0.0, 1.0, 0), (0.5, 0.6, 1.0, 0), (0.5, 0.1, 1.0, 180), (0.9, 0.1, 1.0, 180), (0.5, 0.0, 0.0, 0)],
 )
 def test_a_page_that_may_stand_on_its_head_is_looked_at_both_ways(
     first: float, second: float, rest: float, orientation: int

@@ -25,7 +25,7 @@ LIGHT = 0.2  # of strokes: from here on they may be light on a dark ground, or f
 MORE, CLEARLY = 1.4, 2.0  # times as many letters must a look show at another size, or in another direction
 ENOUGH = 64  # pixels of height of a line that the recogniser can use
 HARDLY_FINER = 1.1  # times as fine as the page is read
-SUSPECT = 0.3  # of the text seems to stand on its head: the page is looked at the other way round
+SUSPECT = 0.4  # of the text seems to stand on its head: the page is looked at the other way round
 CHANCE, REACH = 0.2, 13  # probability of text; places around it that may have ink of it
 
 
