@@ -1,11 +1,14 @@
-"""What the service answers with, as documented models; their fields are promised to clients."""
+"""What the service answers with, as documented models with promised fields, and the log line of an answer."""
 
-from datetime import datetime
+import hashlib
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
 from app.inference.production import Live, Production
+from app.prediction_log import Entry
+from app.tasks import Prediction
 
 BEST = 5
 
@@ -41,6 +44,22 @@ def fields_of(live: Live, milliseconds: float, request_id: str) -> dict[str, Any
         "prediction_time_ms": milliseconds,
         "request_id": request_id,
     }
+
+
+def entry_of(prediction: Prediction, live: Live, data: bytes, request_id: str, milliseconds: float) -> Entry:
+    """The log line of a prediction: the upload is known in it by hash and size only."""
+    return Entry(
+        time=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        request_id=request_id,
+        input_sha256=hashlib.sha256(data).hexdigest(),
+        input_bytes=len(data),
+        task=live.description.task,
+        model_version=live.version,
+        label=prediction.label,
+        confidence=prediction.confidence,
+        uncertain=prediction.uncertain,
+        milliseconds=milliseconds,
+    )
 
 
 class AnswerForPage(Answer):

@@ -1,12 +1,10 @@
 """From the bytes of an upload to an answer with its log line, and the state of it all. Knows nothing of routes."""
 
-import hashlib
 import logging
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +18,7 @@ from app.pages import Page, PageLimits, Readers, analyse, first_page, pages_of, 
 from app.prediction_log import Entry, PredictionLog
 from app.stopwatch import measured, stage
 from app.tasks import OF_PLACES, Prediction
-from app.webservice.answers import Answer, Health, Limits, fields_of, task_health
+from app.webservice.answers import Answer, Health, Limits, entry_of, fields_of, task_health
 from app.webservice.failures import RequestError
 from app.webservice.metrics import Metrics
 from app.webservice.page_answers import PagesAnswer, ReadPages, one_page, with_page
@@ -233,19 +231,3 @@ class Service:
         if not self.productions[OF_PLACES].live:
             own.append(f"no model of {OF_PLACES!r} is in production, so pages are not answered; promote one")
         return [*own, *filter(None, (self.log_problem, self.worker_problem))]
-
-
-def entry_of(prediction: Prediction, live: Live, data: bytes, request_id: str, milliseconds: float) -> Entry:
-    """The log line of a prediction: the upload is known in it by hash and size only."""
-    return Entry(
-        time=datetime.now(UTC).isoformat(timespec="milliseconds"),
-        request_id=request_id,
-        input_sha256=hashlib.sha256(data).hexdigest(),
-        input_bytes=len(data),
-        task=live.description.task,
-        model_version=live.version,
-        label=prediction.label,
-        confidence=prediction.confidence,
-        uncertain=prediction.uncertain,
-        milliseconds=milliseconds,
-    )

@@ -10,9 +10,9 @@ from app.preprocess import read_image
 from app.stopwatch import measured, stage
 from app.tasks import OF_SIGNS, Prediction
 from app.text import ReadSign, Text, box_around, read_text
-from app.webservice.answers import fields_of
+from app.webservice.answers import entry_of, fields_of
 from app.webservice.failures import DOCUMENTED
-from app.webservice.service import Service, entry_of
+from app.webservice.service import Service
 from app.webservice.workers import Workers
 
 Box = tuple[int, int, int, int]
