@@ -5,10 +5,13 @@ Owns the process: command line, logging, the port, the end. What it serves is `a
 
 import argparse
 import logging
+import os
 import socket
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import NoReturn
 
 import uvicorn
 
@@ -71,5 +74,17 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def end(code: int) -> NoReturn:
+    """End the process, at once where a thread is left that nobody waits for, such as one that a registry keeps hanging.
+
+    The interpreter would end such a thread in the middle of what it does, and some libraries then abort the process.
+    """
+    if any(thread.daemon for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

@@ -158,6 +158,7 @@ sys.meta_path.insert(0, Blocker())
 
 from fastapi.testclient import TestClient
 from app.config import Settings
+from app.main import end
 from app.webservice import create_app
 
 folder, image = Path(sys.argv[1]), Path(sys.argv[2])
@@ -168,6 +169,7 @@ settings = Settings(
 with TestClient(create_app(settings)) as client:
     answer = client.post("/predict/", files={{"file": ("line.png", image.read_bytes(), "image/png")}})
 print(json.dumps({{"status": answer.status_code, "body": answer.json(), "modules": sorted(sys.modules)}}))
+end(0)
 """
 
 

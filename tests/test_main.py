@@ -3,6 +3,8 @@
 import json
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,3 +62,14 @@ def test_the_service_starts_answers_and_ends_on_a_signal(tmp_path: Path) -> None
     assert answer["predicted_class"] == "printed"
     (line,) = process.settings.prediction_log.read_text("utf-8").splitlines()
     assert json.loads(line)["request_id"] == answer["request_id"]
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+def test_the_process_ends_with_its_code_and_its_last_words(hangs: bool) -> None:  # noqa: FBT001 - a parameter
+    """A thread that nobody waits for keeps it neither from ending nor from flushing; others end by the book."""
+    thread = "threading.Thread(target=threading.Event().wait, daemon=True).start();" if hangs else ""
+    words = "atexit.register(print, 'by the book'); print('last words', end=' ')"
+    script = f"import atexit, threading; from app.main import end; {thread} {words}; end(3)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 3
+    assert done.stdout == "last words " + ("" if hangs else "by the book\n")

@@ -41,6 +41,8 @@ class Watch:
         swaps = -1
         while not self._stopped.is_set():
             for production in self._productions:
+                if self._stopped.is_set():
+                    return
                 production.reconcile(self._open_store)
             self._settled.set()
             self._stopped.wait(self._seconds)
