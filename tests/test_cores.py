@@ -36,7 +36,7 @@ def test_a_band_is_a_core_with_its_place_in_pixels() -> None:
     """Extent, height and level are those of the band, twice as large in pixels of the page; a doubtful band is none."""
     text = bands((20, 30, 220, 40), (20, 80, 60, 86))
     text[120:130, 20:220] = 0.55
-    labels, cores = find_cores(text)
+    labels, cores = find_cores(text, text[None])
     assert [(core.left, core.right, core.height) for core in cores] == [(40, 440, 20), (40, 120, 12)]
     assert cores[0].start == cores[0].end == pytest.approx(69)
     assert (labels[35, 100], labels[83, 30], labels[125, 100]) == (1, 2, 0)
@@ -49,7 +49,7 @@ def test_a_band_is_a_core_with_its_place_in_pixels() -> None:
 def test_words_are_joined_where_there_is_a_trace_of_text(start: int, trace: float, lines: int) -> None:
     """A gap between words is no gutter: the map is not quite blank there, the less so the wider the gap."""
     text = bands((20, 30, 120, 40), (start, 30, 280, 40), trace=trace)
-    _, cores = find_cores(text)
+    _, cores = find_cores(text, text[None])
     assert len(set(join(cores, text)[1:])) == lines
 
 
@@ -57,13 +57,54 @@ def test_words_are_joined_where_there_is_a_trace_of_text(start: int, trace: floa
 def test_what_is_higher_larger_or_far_is_another_line(other: tuple[int, int, int, int]) -> None:
     """Cores on other levels, of other sizes or far away are not joined, whatever lies between."""
     text = bands((20, 30, 120, 40), other, trace=0.4)
-    _, cores = find_cores(text)
+    _, cores = find_cores(text, text[None])
     assert len(set(join(cores, text)[1:])) == 2
+
+
+def of_kinds(*pieces: tuple[int, int, float]) -> np.ndarray:
+    """Maps of two kinds with one band from column to column, which are of the first kind by such a share."""
+    places = np.zeros((2, 200, 300), np.float32)
+    for left, right, first in pieces:
+        places[0, 30:40, left:right], places[1, 30:40, left:right] = 0.95 * first, 0.95 * (1 - first)
+    return places
+
+
+@pytest.mark.parametrize(
+    ("pieces", "extents", "kinds"),
+    [
+        ([(20, 120, 0.0), (120, 200, 1.0)], [(40, 240), (240, 400)], [1, 0]),
+        (
+            [(20, 120, 0.1), (120, 200, 0.9), (200, 280, 0.1)],
+            [(40, 240), (240, 400), (400, 560)],
+            [1, 0, 1],
+        ),
+        ([(20, 120, 0.0), (120, 132, 1.0), (132, 280, 0.0)], [(40, 560)], [1]),
+        ([(20, 120, 0.0), (120, 200, 0.7)], [(40, 400)], [1]),
+        ([(20, 200, 0.6)], [(40, 400)], [None]),
+    ],
+)
+def test_a_core_is_parted_where_its_kind_clearly_changes(
+    pieces: list[tuple[int, int, float]], extents: list[tuple[int, int]], kinds: list[int | None]
+) -> None:
+    """An entry after print is a core of its own; what is short or doubtful goes with what is before it."""
+    places = of_kinds(*pieces)
+    labels, cores = find_cores(0.95 * np.ceil(places.sum(axis=0)), places)
+    assert [(core.left, core.right) for core in cores] == extents
+    assert [core.kind for core in cores] == kinds
+    assert [int(labels[35, core.left // 2 + 1]) for core in cores] == list(range(1, len(cores) + 1))
+
+
+@pytest.mark.parametrize(("second", "lines"), [(0.9, 2), (0.7, 1), (0.1, 1)])
+def test_cores_that_are_clearly_of_two_kinds_are_two_lines(second: float, lines: int) -> None:
+    """However near they are; where there is a doubt, they are joined as ever."""
+    places = of_kinds((20, 120, 0.0), (123, 200, second))
+    text = 0.95 * np.ceil(places.sum(axis=0))
+    assert len(set(join(find_cores(text, places)[1], text)[1:])) == lines
 
 
 def test_a_blank_map_has_no_cores() -> None:
     """Nothing is found, and nothing is joined, where no text is."""
-    labels, cores = find_cores(bands())
+    labels, cores = find_cores(bands(), bands()[None])
     assert (labels.max(), cores, join(cores, bands()).tolist()) == (0, [], [0])
 
 

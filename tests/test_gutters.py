@@ -11,7 +11,7 @@ ROWS = 12
 
 def without_gutters(text: Field) -> Field:
     """The map without its gutters."""
-    return without(text, find_cores(text)[1])
+    return without(text, find_cores(text, text[None])[1])
 
 
 def columns(bridged: dict[int, float]) -> Field:
@@ -25,7 +25,7 @@ def columns(bridged: dict[int, float]) -> Field:
 
 def widths(text: Field) -> list[int]:
     """How wide the cores of lines are, in pixels."""
-    return [core.right - core.left for core in find_cores(text)[1]]
+    return [core.right - core.left for core in find_cores(text, text[None])[1]]
 
 
 def test_a_line_across_a_gutter_is_parted() -> None:

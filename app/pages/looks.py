@@ -52,7 +52,7 @@ class View:
 
         A column of short lines that lies on its side is seen as one long line of large letters: few.
         """
-        _, cores = find_cores(np.asarray(self.places.max(axis=0), np.float32))
+        _, cores = find_cores(np.asarray(self.places.max(axis=0), np.float32), self.places)
         return sum((core.right - core.left) / core.height for core in cores)
 
 

@@ -52,10 +52,10 @@ class Found:
 def find_lines(ink: Ink, places: Field) -> Found:
     """The lines of text of an upright page, by its ink and its map."""
     whole = np.asarray(places.max(axis=0), np.float32)
-    labels, cores = find_cores(whole)
+    labels, cores = find_cores(whole, places)
     text = without_gutters(whole, cores)
     if text is not whole:
-        labels, cores = find_cores(text)
+        labels, cores = find_cores(text, places)
     lines_of_cores = join(cores, text)
     heights = np.array([0.0, *(core.height for core in cores)])
     owner = assign(ink.mask, labels, lines_of_cores, heights)
