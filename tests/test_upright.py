@@ -10,7 +10,8 @@ from PIL import Image, ImageFont, ImageOps
 
 from app.data.documents import draw_document
 from app.pages.ink import lightness_of_strokes
-from app.pages.upright import LIGHT, SUSPECT, put_right
+from app.pages.looks import Looks
+from app.pages.upright import LIGHT, SUSPECT, found_on, letters_of_lines, put_right
 from tests.pages import FONT, HEIGHT, draw_page, locate
 
 HEBREW = "ציוני דרך חשובים השפיעו על התפתחות האות העברית המודרנית"
@@ -146,6 +147,17 @@ def test_a_negative_is_read_as_the_page_itself(turn: Image.Transpose | None) -> 
     upright, negative = put_right(page, locate), put_right(ImageOps.invert(page), locate)
     assert len(negative.found.lines) == len(upright.found.lines) > 10
     assert negative.orientation == upright.orientation
+    assert np.array_equal(negative.pixels, upright.pixels)
+
+
+@pytest.mark.parametrize(("kind", "seed"), [("note", 2), ("sticky", 13), ("typescript", 8)])
+def test_a_negative_that_shows_more_letters_as_it_is_is_read_as_the_page_itself(kind: str, seed: int) -> None:
+    """Of light writing the map sees much as well, but torn to pieces; where all strokes are light, it is a negative."""
+    page, _, _ = draw_document(np.random.default_rng(seed), kind, "test", photo=False)
+    inverted = ImageOps.invert(page)
+    upright, negative = put_right(page, locate), put_right(inverted, locate)
+    as_it_is = found_on(Looks(np.asarray(inverted), locate))
+    assert letters_of_lines(as_it_is.found) > letters_of_lines(upright.found)
     assert np.array_equal(negative.pixels, upright.pixels)
 
 

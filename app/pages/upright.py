@@ -22,6 +22,7 @@ HARDLY_ANY, SOME = 6, 20  # letters: fewer may be due to direction or polarity; 
 FOUND = 0.3  # of the letters on the map must be on lines: else their ink was not found, but that of something else
 SLIGHT = 2.0  # degrees
 LIGHT = 0.2  # of strokes: from here on they may be light on a dark ground, or faint ones on a rough desk
+ALL_LIGHT, NEARLY = 0.8, 0.7  # and from here on they are, where the negative has at least so many of the letters
 MORE, CLEARLY = 1.4, 2.0  # times as many letters must a look show at another size, or in another direction
 ENOUGH = 64  # pixels of height of a line that the recogniser can use
 HARDLY_FINER = 1.1  # times as fine as the page is read
@@ -70,7 +71,8 @@ def put_right(image: Image.Image, locate: Locate) -> Upright:
     """Find out how a page lies, turn it, and find its lines; *image* is RGB of any size.
 
     Of a page that is light on dark, what is given is its negative: it is looked at, too, where strokes are light or
-    hardly anything was found, and taken where its lines have more letters.
+    hardly anything was found, and taken where its lines have more letters, or nearly as many and strokes are clearly
+    light.
     """
     looks = Looks(np.asarray(image), locate)
     upright, lightness = found_on(looks), lightness_of_strokes(grey_of(looks.pixels()))
@@ -78,7 +80,8 @@ def put_right(image: Image.Image, locate: Locate) -> Upright:
     if not lightness or (letters > HARDLY_ANY and lightness < LIGHT):
         return upright
     negative = found_on(Looks(looks.whole, locate, negative=True))
-    return negative if letters_of_lines(negative.found) > max(HARDLY_ANY, letters) else upright
+    enough = max(HARDLY_ANY, letters * (NEARLY if lightness >= ALL_LIGHT else 1))
+    return negative if letters_of_lines(negative.found) > enough else upright
 
 
 def found_on(looks: Looks) -> Upright:
