@@ -25,3 +25,9 @@ def no_settings_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     for name in os.environ:
         if name.upper().startswith(PREFIX) or name in {"HOST", "PORT", "MLFLOW_TRACKING_URI"}:
             monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start processes without measuring coverage: it holds a lock for a moment, for ever if interrupted just then."""
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)

@@ -122,7 +122,10 @@ def started(folder: Path, processes: int) -> Iterator[tuple[subprocess.Popen[str
     options = [str(scan), "--bundle", str(bundle), "--out", str(out)]
     line = [sys.executable, "-m", "app.inference.inference_onnx", *options, "--processes", str(processes)]
     with subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:  # noqa: S603 - our own
-        yield process, options
+        try:
+            yield process, options
+        finally:
+            process.kill()  # it has ended, unless a test fails
 
 
 @contextmanager
@@ -136,6 +139,7 @@ def begun(folder: Path, processes: int) -> Iterator[tuple[subprocess.Popen[str],
         yield process, options
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("processes", [1, 2])
 def test_an_interruption_loses_nothing(tmp_path: Path, processes: int) -> None:
     """Ctrl+C, which the whole group of processes gets, ends a run quietly; the next answers the rest."""
@@ -149,6 +153,7 @@ def test_an_interruption_loses_nothing(tmp_path: Path, processes: int) -> None:
     assert sorted(row["page"] for row in rows_of(tmp_path / "results.jsonl")) == list(range(1, 201))
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("later", [0, 0.1])
 def test_an_interruption_is_quiet_while_processes_start(tmp_path: Path, later: float) -> None:
     """Ctrl+C when the last process of the pool has been started, or *later* s, when it imports what it needs."""

@@ -200,6 +200,7 @@ def test_a_name_that_is_no_utf8_is_printed(bundle: Path, images: Path) -> None:
     assert json.loads(said[1])["file"] == str(file)
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_an_interruption_is_quiet(bundle: Path, images: Path) -> None:
     """Ctrl+C while files are answered ends the command with 130 and one line."""
     options = [*[str(images / "a.png")] * 5000, "--bundle", str(bundle)]
@@ -207,10 +208,13 @@ def test_an_interruption_is_quiet(bundle: Path, images: Path) -> None:
     with subprocess.Popen(  # noqa: S603 - our own
         line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        process.send_signal(signal.SIGINT)
-        said = process.communicate(timeout=60)[1]
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            said = process.communicate(timeout=60)[1]
+        finally:
+            process.kill()  # it has ended, unless the test fails
     assert (process.returncode, said) == (130, "interrupted\n")
 
 

@@ -102,6 +102,7 @@ def test_a_failed_run_is_marked_and_keeps_what_it_learnt(transfer: Finished) -> 
     assert "test_accuracy" not in transfer.before.metrics
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_a_run_that_is_told_to_end_is_marked_and_says_how_to_go_on(tmp_path: Path) -> None:
     """SIGTERM, as from `kill` or at the end of a container, does what Ctrl+C does."""
     settings, endless = training_settings(tmp_path), tiny_options(epochs=100_000, patience=100_000)
