@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.pages.ink import Ink, Mask, ink_of, ink_of_text, lightness_of_strokes, without_faint_rules
-from app.pages.looks import Looks, Matrix, View, drawn, grey_of, negative_of, turning
+from app.pages.looks import SIDE, Looks, Matrix, View, drawn, grey_of, negative_of, turning
 from app.pages.orientation import STRAIGHT, Direction, direction_of, skew_of
 from app.pages.segment import Box, Found, find_lines
 from app.tasks import PLACE, Locate
@@ -23,7 +23,9 @@ FOUND = 0.3  # of the letters on the map must be on lines: else their ink was no
 SLIGHT = 2.0  # degrees
 LIGHT = 0.2  # of strokes: from here on they may be light on a dark ground, or faint ones on a rough desk
 ALL_LIGHT, NEARLY = 0.8, 0.7  # and from here on they are, where the negative has at least so many of the letters
-MORE, CLEARLY = 1.4, 2.0  # times as many letters must a look show at another size, or in another direction
+FEW_PIXELS = 1200  # of the longer side: such a page is enlarged to as many as usual, or until its writing is so large:
+WRITING_OF_FEW = 8.0
+RATHER, MORE, CLEARLY = 1.1, 1.4, 2.0  # times as many letters must a look show: enlarged, unshrunk, in other directions
 ENOUGH = 64  # pixels of height of a line that the recogniser can use
 HARDLY_FINER = 1.1  # times as fine as the page is read
 SUSPECT = 0.4  # of the text seems to stand on its head: the page is looked at the other way round
@@ -112,13 +114,20 @@ def letters_of_lines(found: Found) -> float:
 
 
 def view_by_ink(looks: Looks, direction: Direction) -> View:
-    """The view in the direction and of the size that the ink tells; one large title may hide how small the rest is."""
-    factor = suiting(direction.sigma, max(looks.pixels().shape))
+    """The view in the direction and of the size that the ink tells, unless another size shows more letters.
+
+    One large title may hide how small the rest is, and on a page of few pixels small marks beside it are lost.
+    """
+    side = max(looks.pixels().shape)
+    factor = suiting(direction.sigma, side)
     view = looks.at(factor, direction)
-    if factor >= 1:
+    if factor < 1:
+        other, enough = looks.at(1.0, direction), MORE * view.letters
+    elif side < FEW_PIXELS:
+        other, enough = looks.at(min(MOST_ENLARGED, SIDE / side), direction), RATHER * view.letters
+    else:
         return view
-    whole_size = looks.at(1.0, direction)
-    return whole_size if whole_size.letters > MORE * view.letters else view
+    return other if other.letters > enough else view
 
 
 def ink_in(view: View, looks: Looks, ink: Ink) -> Ink:
@@ -174,6 +183,9 @@ def suiting(sigma: float, side: int) -> float:
     """By what a page must be scaled so that its writing is neither too small nor too large; 1 for none."""
     if sigma > LARGEST_WRITING:
         return USUAL_WRITING / sigma
+    factors = [1.0]
     if 0 < sigma < SMALLEST_WRITING:
-        return max(1.0, min(USUAL_WRITING / sigma, MOST_ENLARGED, LARGEST_SIDE / side))
-    return 1.0
+        factors.append(min(USUAL_WRITING / sigma, MOST_ENLARGED, LARGEST_SIDE / side))
+    if sigma > 0 and side < FEW_PIXELS:
+        factors.append(min(WRITING_OF_FEW / sigma, MOST_ENLARGED, SIDE / side))
+    return max(factors)
