@@ -22,7 +22,7 @@ from app.config import read_settings
 from app.data.manifest import SPLITS
 from app.errors import NoTextError
 from app.evaluate import metrics
-from app.evaluate.alterations import grey, half_size, jpeg_30
+from app.evaluate.alterations import black_and_white, grey, half_size, jpeg_30, shaken
 from app.inference.documents import readers_of
 from app.inference.recogniser import Recogniser
 from app.pages import Page, analyse, recognise_anything
@@ -62,6 +62,8 @@ ALTERED: dict[str, Change] = {
     "shadow across": shadowed,
     "blurred": blurred,
     "negative": ImageOps.invert,
+    "black and white": black_and_white,
+    "shaken": partial(shaken, length=7),
 }
 TURNS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
 

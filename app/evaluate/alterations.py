@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
+import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
@@ -44,6 +45,21 @@ def jpeg_30(image: Image.Image) -> Image.Image:
     return Image.open(buffer).convert("RGB")
 
 
+def black_and_white(image: Image.Image) -> Image.Image:
+    """As a fax or a scanner for text sends it: two levels, parted as Otsu did; what is outside of a cutting stays."""
+    light = luminance(np.asarray(image))
+    outside = outside_mask(light)
+    inside = light if outside.all() else light[~outside]
+    level, _ = cv2.threshold(inside.reshape(1, -1), 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    return Image.fromarray(np.where((light > level) & ~outside, 255, 0).astype(np.uint8)).convert("RGB")
+
+
+def shaken(image: Image.Image, length: int | None = None) -> Image.Image:
+    """Moved aslant by *length* pixels while it was taken, by default a twelfth of the height."""
+    kernel = np.eye(max(2, round(image.height / 12)) if length is None else length, dtype=np.float32)
+    return Image.fromarray(cv2.filter2D(np.asarray(image), -1, kernel / len(kernel), borderType=cv2.BORDER_REPLICATE))
+
+
 def rectangle(image: Image.Image) -> Image.Image:
     """A rectangle of grainy paper in place of the black outside of a polygon crop."""
     pixels = np.asarray(image)
@@ -62,6 +78,8 @@ ALTERATIONS: dict[str, Alteration] = {
     "rotated_10_right": partial(rotated, degrees=-10),
     "half_size": half_size,
     "jpeg_30": jpeg_30,
+    "black_and_white": black_and_white,
+    "shaken": shaken,
     "rectangle": rectangle,
 }
 

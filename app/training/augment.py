@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.preprocess import fill_outside, paper_colour
+from app.training.devices import degrade, resize
 from app.training.distort import alter_strokes
 from app.training.page_crops import alter_page
 
@@ -50,25 +51,6 @@ def cut(grey: Grey, random: Generator) -> Grey:
         grey = crop_width(grey, random)
     if random.random() < 0.25:
         grey = crop_to_ink(grey, random)
-    return grey
-
-
-def degrade(grey: Grey, random: Generator) -> Grey:
-    """What a device does: resolution, light, contrast, blur, noise, polarity and compression."""
-    if random.random() < 0.5:
-        grey = lose_resolution(grey, random)
-    if random.random() < 0.3:
-        grey = shade(grey, random)
-    if random.random() < 0.25:
-        grey = blur(grey, random)
-    if random.random() < 0.3:
-        grey = add_noise(grey, random)
-    if random.random() < 0.4:
-        grey = change_contrast(grey, random)
-    if random.random() < 0.15:
-        grey = 255 - grey
-    if random.random() < 0.5:
-        grey = compress(grey, random)
     return grey
 
 
@@ -176,63 +158,6 @@ def rotate(grey: Grey, random: Generator) -> Grey:
     paper = int(paper_colour(grey)[0])
     turned = cv2.warpAffine(grey, matrix, (new_width, new_height), borderMode=cv2.BORDER_CONSTANT, borderValue=paper)
     return np.asarray(turned, np.uint8)
-
-
-def lose_resolution(grey: Grey, random: Generator) -> Grey:
-    """Scale down to some height between two fifths and all of its own, at least 20 px, and sometimes up again."""
-    height, width = grey.shape
-    least = max(20, 2 * height // 5)
-    if height <= least:
-        return grey
-    low = int(random.integers(least, height))
-    small = resize(grey, low, max(1, round(width * low / height)))
-    return resize(small, height, width) if random.random() < 0.5 else small
-
-
-def shade(grey: Grey, random: Generator) -> Grey:
-    """Light that falls off over the image, as on a photograph."""
-    height, width = grey.shape
-    left, right = random.uniform(0.55, 1.0, 2)
-    top, bottom = random.uniform(0.8, 1.0, 2)
-    across = np.linspace(left, right, width).astype(np.float32)
-    down = np.linspace(top, bottom, height).astype(np.float32)
-    return np.asarray(grey * across * down[:, None]).astype(np.uint8)
-
-
-def change_contrast(grey: Grey, random: Generator) -> Grey:
-    """Gamma, and a narrower range of grey values somewhere between black and white."""
-    gamma = float(np.exp(random.normal(0, 0.35)))
-    low = random.uniform(0, 0.4)
-    high = random.uniform(low + 0.3, 1.0)
-    table = (np.linspace(0, 1, 256) ** gamma * (high - low) + low) * 255
-    return table.astype(np.uint8)[grey]
-
-
-def blur(grey: Grey, random: Generator) -> Grey:
-    """Gaussian blur, up to a fortieth of the height."""
-    sigma = random.uniform(0.3, max(0.5, grey.shape[0] / 45))
-    return np.asarray(cv2.GaussianBlur(grey, (0, 0), sigma), np.uint8)
-
-
-def add_noise(grey: Grey, random: Generator) -> Grey:
-    """Grain of the sensor or of the paper, up to a tenth of the contrast."""
-    contrast = np.subtract(*np.percentile(grey, (99, 1)))
-    grain = random.normal(0, contrast * random.uniform(0.01, 0.1), grey.shape)
-    if random.random() < 0.3:
-        grain = np.asarray(cv2.GaussianBlur(grain, (0, 0), 1.0) * 2.5, np.float64)
-    return (grey + grain).clip(0, 255).astype(np.uint8)
-
-
-def compress(grey: Grey, random: Generator) -> Grey:
-    """JPEG at a quality between 25 and 90."""
-    _, data = cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(25, 91))])
-    return np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), np.uint8)
-
-
-def resize(grey: Grey, height: int, width: int) -> Grey:
-    """Scale by area averaging or bilinear."""
-    method = cv2.INTER_AREA if height < grey.shape[0] else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(grey, (width, height), interpolation=method), np.uint8)
 
 
 def alter_character(pixels: Grey, random: Generator, _other: Other) -> Grey:

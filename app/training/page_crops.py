@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.tasks import PLACE
+from app.training.devices import bilevel, shaken
 
 Pixels = NDArray[np.uint8]
 Light = NDArray[np.float32]
@@ -26,6 +27,8 @@ ON_TEXT, TEXT = 0.85, 100  # of the crops have a place with text near their midd
 OTHER_WAYS = {1: 0.05, 2: 0.25, 3: 0.05}  # of the crops lie on a side or stand on their heads, by quarters of a turn
 CERTAIN = (1.0, 0.3, 1.0, 0.3)  # how certain the map shall be of text, by quarters: little of what lies on a side
 ON_ITS_HEAD = 2  # quarters
+REACH = 40  # pixels around that tell a scanner for text what is paper
+SHAKEN = 8.0  # pixels, at most
 SOFTENED = 0.8  # at smaller scales, pixels between those that are taken would be lost
 
 
@@ -94,7 +97,11 @@ def cut(page: Pixels, maps: Pixels, view: View, beside: int) -> tuple[Pixels, Pi
 
 
 def alter_page(pixels: Pixels, random: Generator, _other: Callable[[], Pixels]) -> Pixels:
-    """Recipe `page`: other light, focus, resolution, grain and compression; every pixel stays where it is."""
+    """Recipe `page`: shaken, of two levels, other light, focus, resolution, grain, compression; all stays in place."""
+    if random.random() < 0.12:
+        pixels = shaken(pixels, random, SHAKEN)
+    if random.random() < 0.12:
+        pixels = bilevel(pixels, random, REACH)
     light = pixels.astype(np.float32)
     if random.random() < 0.5:
         gamma = np.float32(np.exp(random.normal(0, 0.3)))
