@@ -77,9 +77,7 @@ def shaken(grey: Grey, random: Generator, most: float) -> Grey:
 
 
 def blur(grey: Grey, random: Generator) -> Grey:
-    """Moved by up to an eighth of the height, or out of focus, up to a fortieth of it."""
-    if random.random() < 0.4:
-        return shaken(grey, random, grey.shape[0] / 8)
+    """Gaussian blur, up to a fortieth of the height."""
     sigma = random.uniform(0.3, max(0.5, grey.shape[0] / 45))
     return np.asarray(cv2.GaussianBlur(grey, (0, 0), sigma), np.uint8)
 
@@ -127,6 +125,11 @@ def scan(grey: Grey, random: Generator) -> Grey:
     return bilevel(grey, random, reach=grey.shape[0])
 
 
+def shake(grey: Grey, random: Generator) -> Grey:
+    """Moved by up to a third of the height."""
+    return shaken(grey, random, grey.shape[0] / 3)
+
+
 def invert(grey: Grey, _random: Generator) -> Grey:
     """Light on dark."""
     return np.asarray(255 - grey, np.uint8)
@@ -136,7 +139,8 @@ ALTERATIONS: tuple[tuple[Callable[[Grey, Generator], Grey], float], ...] = (
     (lose_resolution, 0.5),
     (scan, 0.12),
     (shade, 0.3),
-    (blur, 0.25),
+    (shake, 0.15),
+    (blur, 0.2),
     (add_noise, 0.3),
     (change_contrast, 0.4),
     (invert, 0.15),
