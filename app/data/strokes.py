@@ -85,7 +85,7 @@ def skeleton_of(hand: Path, letter: str) -> Skeleton:
     linked = np.concatenate(pairs)
     linked = linked[linked[:, 1] >= 0]
     capital, foot = draw_set("H", hand)
-    height = max(UNIT, foot - int(np.argmax((capital > 0.5).any(axis=1))))  # noqa: PLR2004
+    height = max(UNIT, foot - int(np.argmax((capital > 0.5).any(axis=1))))  # noqa: PLR2004 - half covered by ink
     middle = (places[:, 1].min() + places[:, 1].max()) / 2
     points = np.column_stack([places[:, 1] - middle, places[:, 0] - 1 - base]) / height
     return Skeleton(smooth(points, linked), linked[linked[:, 0] <= linked[:, 1]])
