@@ -97,9 +97,11 @@ print(options.index_url, options.cert or '', sep='\n')"
 }
 
 explain_failure() {
+  local free
+  free="$(df -Pm . | awk 'NR == 2 { print $4 }' || true)"
   say "the packages could not be installed; the reason stands above." \
-    "Without a connection to a package index: go online, or set PIP_INDEX_URL to a mirror. Then run $0 again:" \
-    "it goes on where it stopped."
+    "Without a connection to a package index: go online, or set PIP_INDEX_URL to a mirror. Without room on the disk" \
+    "($free MB are free; serving takes 600, everything 10000): make some. Then run $0 again: it goes on where it stopped."
   return 4
 }
 

@@ -199,19 +199,19 @@ def half_dark() -> Image.Image:
 
 
 def test_views_are_averaged(tmp_path: Path) -> None:
-    """With views on, the logits are the means over the nine views of the input."""
+    """With views on, the logits are the means over the views of the input."""
     task = replace(DOCUMENT_TYPE, image=DOCUMENT_TYPE.image.model_copy(update={"steps": ()}))
     off, on = (load(tmp_path / views, task=task, views=views) for views in ("off", "on"))
     array = to_array(half_dark(), task.image)
     session = open_session(tmp_path / "on" / MODEL)
-    (seen,) = session.run(None, {session.get_inputs()[0].name: views_of(array)})
+    (seen,) = session.run(None, {session.get_inputs()[0].name: views_of(array, task.view_set)})
     np.testing.assert_allclose(on.logits([half_dark()])[0], seen.mean(axis=0), rtol=1e-4)
     np.testing.assert_allclose(off.logits([half_dark()])[0], seen[0], rtol=1e-4)
     assert np.abs(on.logits([half_dark()]) - off.logits([half_dark()])).max() > 1e-5
 
 
 def test_only_uncertain_answers_take_further_views(tmp_path: Path) -> None:
-    """With views where uncertain, a sure answer is that of one view, an unsure one that of nine."""
+    """With views where uncertain, a sure answer is that of one view, an unsure one that of all."""
     task = replace(DOCUMENT_TYPE, image=DOCUMENT_TYPE.image.model_copy(update={"steps": ()}))
     off, on = (load(tmp_path / views, task=task, views=views) for views in ("off", "on"))
     never = load(tmp_path / "never", task=task, views="uncertain", uncertain_below=0.0)

@@ -221,13 +221,30 @@ def test_transparent_drawings_are_read() -> None:
 
 
 def test_views_begin_with_the_image_itself() -> None:
-    """There are nine views: as it is, moved by a pixel to each side, turned by three and six degrees."""
+    """A sign has nine views: as it is, moved by a pixel to each side, turned by three and six degrees."""
     array = to_array(Image.fromarray(drawn()), DIGIT.image)
-    views = views_of(array)
+    views = views_of(array, "sign")
     assert views.shape == (9, 1, 28, 28)
     np.testing.assert_array_equal(views[0], array)
     np.testing.assert_array_equal(views[1][0, :, 1:], array[0, :, :-1])
+    np.testing.assert_array_equal(views[4][0, :-1], array[0, 1:])
     assert all(np.abs(view - array).max() > 0 for view in views[1:])
+
+
+def test_views_of_a_line_are_smaller() -> None:
+    """A line is also seen at four fifths to nine tenths of its size, twice turned, and paper comes in from outside."""
+    paper, ink = np.float32(2), np.float32(-2)
+    array = np.full((1, 64, 512), paper)
+    array[0, 8:56, 40:472] = ink
+    views = views_of(array, "line")
+    assert views.shape == (5, 1, 64, 512)
+    np.testing.assert_array_equal(views[0], array)
+    for view, scale in zip(views[1:], (0.9, 0.8, 0.85, 0.85), strict=True):
+        assert (view - paper).sum() == pytest.approx(scale**2 * (array - paper).sum(), rel=0.01)
+        assert (view[0, 0] == paper).all()
+    columns = [(view[0] < 0).argmax(axis=0)[[100, 411]] for view in views[3:]]  # where the ink begins, left and right
+    assert columns[0][0] > columns[0][1]
+    assert columns[1][0] < columns[1][1]
 
 
 def test_tasks_are_told_apart_by_name() -> None:

@@ -11,7 +11,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from app.errors import BundleError
-from app.preprocess import ImageSpec
+from app.preprocess import ImageSpec, ViewSet
 from app.tasks import Kind, Views
 
 MODEL = "model.onnx"
@@ -57,6 +57,7 @@ class Description(_Frozen):
     blank_below: int = Field(0, ge=0, le=255)  # contrast in grey values under which an image counts as blank
     strange_below: float | None = None  # how far the best logit must stand out from all, for an input like those learnt
     views: Views = "off"
+    view_set: ViewSet = "sign"
     precision: Literal["fp32", "int8"] = "fp32"
     figures: dict[str, float]
     origin: Origin

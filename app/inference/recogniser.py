@@ -157,7 +157,7 @@ class Recogniser:
         confidence = softmax(logits / np.float32(self.description.temperature)).max(axis=1)
         least = self.description.uncertain_below if self.description.views == "uncertain" else np.inf
         for number in np.flatnonzero(confidence < least):
-            logits[number] = self.look(views_of(batch[number])).mean(axis=0)
+            logits[number] = self.look(views_of(batch[number], self.description.view_set)).mean(axis=0)
         return logits
 
     def _decide(self, row: Logits, contrast: int, standing: float) -> Prediction:

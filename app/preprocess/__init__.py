@@ -9,12 +9,13 @@ from app.preprocess.reading import DEFAULT_MAX_PIXELS, FORMATS, read_image
 from app.preprocess.spec import ImageSpec
 from app.preprocess.steps import dark_on_light, fill_outside, stretch_contrast
 from app.preprocess.strokes import find_ink
-from app.preprocess.views import views_of
+from app.preprocess.views import ViewSet, views_of
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
     "FORMATS",
     "ImageSpec",
+    "ViewSet",
     "contrast_of",
     "dark_on_light",
     "fill_outside",

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from app.preprocess import ImageSpec
+from app.preprocess import ImageSpec, ViewSet
 
 Kind = Literal["classify", "transcribe"]
 Views = Literal["off", "on", "uncertain"]
@@ -32,8 +32,9 @@ class Task:
     `blank_below`. `augment` names the recipe in `app/training/augment.py` that fits the task's images; `same_as` maps
     labels of sources to labels of the task. `alike` groups labels, also ones of other tasks, that people cannot tell
     apart without context. `strange_share` is the share of validation images that may be flagged as unlike all that was
-    learnt; 0 for no such flag. `views` says whether answers are means over nine views of an image (on), over one (off),
-    or over nine where the first is uncertain. `signs` says that the labels are what texts are put together of.
+    learnt; 0 for no such flag. `views` says whether answers are means over several views of an image (on), over one
+    (off), or over several where the first is uncertain; `view_set` says which these are (`app/preprocess/views.py`).
+    `signs` says that the labels are what texts are put together of.
     `places` says that a network is also taught where on an image its labels are, by a map beside every image, and
     where text stands on its head, and that its exported model takes images of any size.
     """
@@ -51,6 +52,7 @@ class Task:
     alike: tuple[tuple[str, ...], ...] = ()
     strange_share: float = 0.0
     views: Views = "off"
+    view_set: ViewSet = "sign"
     signs: bool = False
     places: bool = False
 

@@ -16,4 +16,6 @@ DOCUMENT_TYPE = Task(
     ),
     augment="text_line",
     same_as={"typewritten": "printed"},
+    views="uncertain",
+    view_set="line",
 )

@@ -116,6 +116,7 @@ def draft_bundle(directory: Path, task: Task, spec: ImageSpec, origin: Origin) -
         uncertain_below=task.uncertain_below,
         blank_below=task.blank_below,
         views=task.views,
+        view_set=task.view_set,
         figures={},
         origin=origin,
         probes=tuple(Probe(file=name, probabilities=unknown) for name in names),
