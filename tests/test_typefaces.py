@@ -98,7 +98,7 @@ def test_capitals_stay_where_there_are_any() -> None:
 
 def test_a_hand_that_is_imitated_differs_from_print() -> None:
     """With a font of print a pen draws thinner, shaken strokes, and never the same twice."""
-    script = scripts_of("train")[-1]
+    script = scripts_of("train", SCRIPTS)[-1]
     font = fonts_of("printed", "train", script)[0]
     word = rewrite(np.random.default_rng(3), "word", script)
     press, _ = draw_font(np.random.default_rng(4), word, font, "printed")
@@ -112,9 +112,9 @@ def test_scripts_that_need_joining_are_left_out_where_it_is_not_possible(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without FriBiDi the others are drawn, and both commands say what is missing; with it there are all."""
-    assert set(JOINED) <= set(scripts_of("train")) or not joins_letters()
+    assert set(JOINED) <= set(scripts_of("train", SCRIPTS)) or not joins_letters()
     monkeypatch.setattr("app.data.typefaces.features.check", lambda _: False)
-    assert set(scripts_of("train")) == set(SCRIPTS) - set(JOINED)
+    assert set(scripts_of("train", SCRIPTS)) == set(SCRIPTS) - set(JOINED)
     arguments = ["--other-scripts", "--lines", "4", "--datasets", str(tmp_path), "--name", "scripts"]
     assert synthetic.main(arguments) == 0
     assert "without arabic, bengali, devanagari, hebrew, tamil" in capsys.readouterr().err
@@ -128,7 +128,7 @@ def test_scripts_that_need_joining_are_left_out_where_it_is_not_possible(
 @pytest.mark.parametrize("kind", ["letter", "form", "note", "typescript"])
 def test_documents_are_drawn_in_other_scripts(kind: str) -> None:
     """They have lines of the classes that such a document has, and differ from one in Latin script."""
-    material = documents.Material(other_scripts=True)
+    material = documents.Material(other_scripts=tuple(SCRIPTS))
     image, label, lines = documents.draw_document(
         np.random.default_rng(6), kind, "train", photo=False, material=material
     )
@@ -168,6 +168,23 @@ def test_options_of_no_use_are_refused(
     with pytest.raises(SystemExit):
         command(arguments)
     assert "of no use with" in capsys.readouterr().err
+
+
+def test_scripts_can_be_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Then nothing is drawn in others; where one has no fonts for a split, nothing is written at all."""
+    arguments = ["--other-scripts", "greek", "cyrillic", "--lines", "6", "--for-training", "--datasets", str(tmp_path)]
+    assert synthetic.main(arguments) == 0
+    drawn = read_manifest(tmp_path / "synthetic_greek_cyrillic_training")
+    sources = {sample.source.split("-")[1] for sample in drawn}
+    assert sources == {"greek", "cyrillic"}
+    lacking = [script for script in SCRIPTS if any(not fonts_of("printed", split, script) for split in SPLITS)]
+    assert lacking
+    pages = tmp_path / "pages"
+    arguments = ["--other-scripts", lacking[0], "--out", str(pages), "--pages", "2", "--kinds", "sticky"]
+    assert documents.main(arguments) == 1
+    assert f"no fonts can draw {lacking[0]}" in capsys.readouterr().err
+    assert not pages.exists()
+    assert documents.main([*arguments, "--for-training"]) == (0 if joins_letters() or lacking[0] not in JOINED else 1)
 
 
 def test_with_all_fonts_everything_is_for_training(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from app.data.marks import leave_marks
 from app.data.paper import Random
 from app.data.present_day import KINDS, SIGNED, STICKERS
 from app.data.sheet import Sheet, Written, coloured
-from app.data.typefaces import LATIN, LEFT_OUT, joins_letters, pick_script
+from app.data.typefaces import LATIN, LEFT_OUT, check_fonts, joins_letters, other_scripts, pick_script, scripts_named
 from app.errors import PenPressError
 
 
@@ -40,13 +40,13 @@ from app.errors import PenPressError
 class Material:
     """What documents are made of beside bundled fonts: lines of data sets, and by split the letters of each person.
 
-    With `other_scripts` each document is in a script other than Latin; with `for_training` all are for training, with
+    With `other_scripts` each document is in one of these, none in Latin; with `for_training` all are for training, with
     fonts of any split.
     """
 
     cuttings: Cuttings | None = None
     hands: Mapping[str, Hands] = field(default_factory=dict)
-    other_scripts: bool = False
+    other_scripts: tuple[str, ...] = ()
     for_training: bool = False
 
 
@@ -58,7 +58,7 @@ def draw_document(
 ) -> tuple[Image.Image, str, list[Written]]:
     """A document of a kind as an image (RGB), its class, and the lines on it."""
     fonts = None if material.for_training else split
-    script = pick_script(random, fonts) if material.other_scripts else LATIN
+    script = pick_script(random, fonts, material.other_scripts) if material.other_scripts else LATIN
     hands = list(material.hands.get(split, {}).values())
     if kind in archive.KINDS:
         size = int(random.integers(900, 1300)), 1600
@@ -118,18 +118,22 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--lines", nargs="+", type=Path, help="data sets of lines to cut some of the writing out of")
     parser.add_argument("--glyphs", type=Path, help="parquet files of single characters, for pens to write with")
-    parser.add_argument("--other-scripts", action="store_true", help="documents in Arabic, Chinese, Cyrillic and so on")
+    parser.add_argument(
+        "--other-scripts", nargs="*", choices=other_scripts(), help="documents in these scripts, or in all but Latin"
+    )
     parser.add_argument("--for-training", action="store_true", help="every document for training, in any font")
     options = parser.parse_args(arguments)
-    if options.other_scripts and (options.lines or options.glyphs):
+    scripts = scripts_named(options.other_scripts)
+    if scripts and (options.lines or options.glyphs):
         parser.error("--other-scripts is of no use with --lines or --glyphs: these are in Latin script")
-    if options.other_scripts and not joins_letters():
+    if scripts and not joins_letters():
         sys.stderr.write(LEFT_OUT)
     try:
+        check_fonts(scripts, for_training=options.for_training)
         material = Material(
             Cuttings(*options.lines) if options.lines else None,
             read_hands(options.glyphs) if options.glyphs else {},
-            options.other_scripts,
+            scripts,
             options.for_training,
         )
         write_documents(options.out, options.pages, options.seed, options.kinds, material)

@@ -14,7 +14,7 @@ import argparse
 import hashlib
 import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,19 @@ from app.data.hands import Hands, read_hands
 from app.data.manifest import Sample, split_of, summary, write_manifest
 from app.data.scripts import rewrite
 from app.data.texts import make_text
-from app.data.typefaces import LATIN, LEFT_OUT, family, fonts_of, joins_letters, pick_font, pick_script, script_of
+from app.data.typefaces import (
+    LATIN,
+    LEFT_OUT,
+    check_fonts,
+    family,
+    fonts_of,
+    joins_letters,
+    other_scripts,
+    pick_font,
+    pick_script,
+    script_of,
+    scripts_named,
+)
 from app.errors import PenPressError
 
 Random = np.random.Generator
@@ -108,11 +120,11 @@ def _neighbour(random: Random, draw: Draw, label: str) -> Line:
 
 
 def write_synthetic(
-    directory: Path, lines_per_class: int, seed: int = 0, *, other_scripts: bool = False, for_training: bool = False
+    directory: Path, lines_per_class: int, seed: int = 0, *, scripts: Collection[str] = (), for_training: bool = False
 ) -> list[Sample]:
     """Render a data set of *lines_per_class* lines of each class into *directory*, with its manifest.
 
-    With *other_scripts* none of them is in Latin script. With *for_training* all are, in any of the fonts.
+    With *scripts* they are in these, none in Latin. With *for_training* all are, in any of the fonts.
     """
     samples = []
     for label in INKS:
@@ -121,7 +133,7 @@ def write_synthetic(
             random = _stream(key)
             split = "train" if for_training else split_of(key)
             fonts = None if for_training else split
-            script = pick_script(random, fonts) if other_scripts else LATIN
+            script = pick_script(random, fonts, scripts) if scripts else LATIN
             font = pick_font(random, label, fonts, script)
             source = f"synthetic-{family(font)}" if script == LATIN else f"synthetic-{script}-{family(font)}"
             samples.append(_store(directory, render_line(random, label, font), split, label, (key, source, source)))
@@ -172,9 +184,12 @@ def read_options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="another seed, other lines")
     parser.add_argument("--datasets", type=Path, help="folder of the data sets (default: the setting)")
     parser.add_argument("--glyphs", type=Path, metavar="DIR", help="compose handwriting from the characters in DIR")
-    parser.add_argument("--other-scripts", action="store_true", help="lines in Arabic, Chinese, Cyrillic and so on")
+    parser.add_argument(
+        "--other-scripts", nargs="*", choices=other_scripts(), help="lines in these scripts, or in all but Latin"
+    )
     parser.add_argument("--for-training", action="store_true", help="every line for training, in any font")
     options = parser.parse_args(arguments)
+    options.other_scripts = scripts_named(options.other_scripts)
     if options.glyphs and (options.other_scripts or options.for_training):
         parser.error(
             "--other-scripts and --for-training are of no use with --glyphs: letters and splits are those of DIR"
@@ -186,7 +201,9 @@ def usual_name(options: argparse.Namespace) -> str:
     """A name for what is drawn, another one for each kind, so that none takes the place of another."""
     if options.glyphs:
         return "characters_words"
-    return f"synthetic{'_scripts' if options.other_scripts else ''}{'_training' if options.for_training else ''}"
+    scripts = options.other_scripts
+    named = ("scripts",) if scripts == scripts_named([]) else scripts
+    return "_".join(("synthetic", *named, *(("training",) if options.for_training else ())))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -196,6 +213,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(LEFT_OUT)
     directory = (options.datasets or read_settings().datasets) / (options.name or usual_name(options))
     try:
+        check_fonts(options.other_scripts, for_training=options.for_training)
         if options.glyphs:
             samples = write_composed(directory, read_hands(options.glyphs), options.lines, options.seed)
         else:
@@ -203,7 +221,7 @@ def main(arguments: list[str] | None = None) -> int:
                 directory,
                 options.lines,
                 options.seed,
-                other_scripts=options.other_scripts,
+                scripts=options.other_scripts,
                 for_training=options.for_training,
             )
     except PenPressError as error:

@@ -4,6 +4,7 @@ Latin fonts lie in `fonts/handwriting` and `fonts/print`, those of other scripts
 family with all its cuts is in one split. Letters are drawn by `drawing`.
 """
 
+from collections.abc import Collection, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -35,14 +36,37 @@ def fonts_of(label: str, split: str | None = None, script: str = LATIN) -> list[
     return [file for file in files if split is None or _split_of(family(file)) == split]
 
 
-def scripts_of(split: str | None) -> list[str]:
-    """The scripts other than Latin that have fonts in a split (None: in any).
+def other_scripts() -> list[str]:
+    """The scripts other than Latin that have fonts."""
+    return sorted(path.name for path in (FONTS / FOLDERS["printed"]).iterdir() if path.is_dir())
 
-    Those of `JOINED` are among them only where Pillow `joins_letters`.
+
+def scripts_of(split: str | None, among: Collection[str]) -> list[str]:
+    """Those *among* the scripts other than Latin that have fonts in a split (None: in any).
+
+    Those of `JOINED` are among them only where Pillow `joins_letters`; raises DataError where none is left.
     """
-    scripts = sorted(path.name for path in (FONTS / FOLDERS["printed"]).iterdir() if path.is_dir())
+    scripts = [script for script in other_scripts() if script in among]
     drawn = [script for script in scripts if script not in JOINED or joins_letters()]
-    return [script for script in drawn if fonts_of("printed", split, script)]
+    found = [script for script in drawn if fonts_of("printed", split, script)]
+    if not found:
+        message = (
+            f"no fonts can draw {', '.join(among)} for {split or 'training'}; name more scripts, or draw --for-training"
+        )
+        raise DataError(message)
+    return found
+
+
+def scripts_named(names: Sequence[str] | None) -> tuple[str, ...]:
+    """What an option for other scripts asks for: those it names, all where it names none, none without it (None)."""
+    return () if names is None else tuple(names or other_scripts())
+
+
+def check_fonts(scripts: Collection[str], *, for_training: bool) -> None:
+    """Raise DataError unless there are fonts to draw *scripts* with, in every split or for training alone."""
+    for split in (None,) if for_training else SPLITS:
+        if scripts:
+            scripts_of(split, scripts)
 
 
 def joins_letters() -> bool:
@@ -50,9 +74,9 @@ def joins_letters() -> bool:
     return bool(features.check("raqm"))
 
 
-def pick_script(random: Random, split: str | None) -> str:
-    """One of the scripts other than Latin."""
-    scripts = scripts_of(split)
+def pick_script(random: Random, split: str | None, among: Collection[str]) -> str:
+    """One *among* the scripts other than Latin."""
+    scripts = scripts_of(split, among)
     return scripts[int(random.integers(len(scripts)))]
 
 

@@ -137,9 +137,9 @@ def invert(grey: Grey, _random: Generator) -> Grey:
 
 ALTERATIONS: tuple[tuple[Callable[[Grey, Generator], Grey], float], ...] = (
     (lose_resolution, 0.5),
-    (scan, 0.12),
+    (scan, 0.06),
     (shade, 0.3),
-    (shake, 0.15),
+    (shake, 0.08),
     (blur, 0.2),
     (add_noise, 0.3),
     (change_contrast, 0.4),

@@ -98,9 +98,9 @@ def cut(page: Pixels, maps: Pixels, view: View, beside: int) -> tuple[Pixels, Pi
 
 def alter_page(pixels: Pixels, random: Generator, _other: Callable[[], Pixels]) -> Pixels:
     """Recipe `page`: shaken, of two levels, other light, focus, resolution, grain, compression; all stays in place."""
-    if random.random() < 0.12:
+    if random.random() < 0.06:
         pixels = shaken(pixels, random, SHAKEN)
-    if random.random() < 0.12:
+    if random.random() < 0.06:
         pixels = bilevel(pixels, random, REACH)
     light = pixels.astype(np.float32)
     if random.random() < 0.5:
