@@ -64,8 +64,8 @@ def scripts_named(names: Sequence[str] | None) -> tuple[str, ...]:
 
 def check_fonts(scripts: Collection[str], *, for_training: bool) -> None:
     """Raise DataError unless there are fonts to draw *scripts* with, in every split or for training alone."""
-    for split in (None,) if for_training else SPLITS:
-        if scripts:
+    if scripts:
+        for split in (None,) if for_training else SPLITS:
             scripts_of(split, scripts)
 
 
